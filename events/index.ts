@@ -1,0 +1,17 @@
+export { type Catalog, type DataOf, defineEvents, type EventType, eventType } from './catalog.ts'
+export { Checksum, type Identity } from './checksum.ts'
+export { EventError, type EventErrorCode } from './errors.ts'
+export {
+  type Attributes,
+  attributesOf,
+  type CloudEvent,
+  decodeData,
+  type EventInput,
+  eventProperties,
+  MessageEvent,
+  timeOf,
+  toMessage,
+} from './event.ts'
+export { type Logger, silentLogger } from './logger.ts'
+export type { Headers, HeaderValue, Message, Properties } from './message.ts'
+export { decodeProperties, encodeProperties } from './properties-json.ts'
