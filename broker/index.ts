@@ -1,0 +1,6 @@
+export { BrokerChannel, type Delivery } from './channel.ts'
+export { Broker, type BrokerOptions, connectBroker } from './connection.ts'
+export { BrokerError, type BrokerErrorCode, replyCodeOf } from './errors.ts'
+export { fenceIdOf, fenceMessage, newFenceId } from './fence.ts'
+export { consumerQueueOf, deadQueueOf, declareTopology, deleteTopology, historyQueueOf } from './topology.ts'
+export { redactUrl } from './url.ts'
