@@ -1,0 +1,248 @@
+/** The promises of every history store, as tests to run on each: a reader and a writer of one history. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { Checksum, type Message } from '../events/index.ts'
+import type { HistoryReader } from './reader.ts'
+import type { HistoryWriter, NewEvent } from './writer.ts'
+
+export interface HistoryUnderTest {
+  /** Opens the writer; rejects with `HISTORY_LOCKED` while another is open. */
+  openWriter(): Promise<HistoryWriter>
+  openReader(): HistoryReader
+}
+
+const exchange = 'orders'
+
+export function historyContract(name: string, make: (t: TestContext) => Promise<HistoryUnderTest>): void {
+  const promise = (title: string, run: (history: HistoryUnderTest, t: TestContext) => Promise<void>) =>
+    test(`${name}: ${title}`, async (t) => run(await make(t), t))
+
+  promise('positions are dense, in the order of the events, over batches and writers', async (history) => {
+    const first = await history.openWriter()
+    assert.deepEqual(await first.append(batch(['a', 'b'])), {
+      head: 2,
+      recorded: 2,
+      duplicates: 0,
+      conflicts: 0,
+    })
+    await first.close()
+    const second = await history.openWriter()
+    assert.equal(await second.head(), 2)
+    assert.deepEqual(await second.append(batch(['b', 'c', 'c', 'd'])), {
+      head: 4,
+      recorded: 2,
+      duplicates: 2,
+      conflicts: 0,
+    })
+    const reader = history.openReader()
+    const events = await reader.read({ after: 0 })
+    assert.deepEqual(
+      events.map(({ position, id }) => [position, id]),
+      [
+        [1, 'a'],
+        [2, 'b'],
+        [3, 'c'],
+        [4, 'd'],
+      ],
+    )
+    await second.close()
+    await reader.close()
+  })
+
+  promise('one id in two sources is two events', async (history) => {
+    const writer = await history.openWriter()
+    await writer.append({
+      events: [newEvent('1', { source: '/a' }), newEvent('1', { source: '/b' })],
+      fences: [],
+    })
+    const reader = history.openReader()
+    assert.deepEqual(
+      await reader.positionsOf([
+        { source: '/b', id: '1' },
+        { source: '/c', id: '1' },
+        { source: '/a', id: '1' },
+      ]),
+      [2, undefined, 1],
+    )
+    assert.equal((await reader.find({ source: '/b', id: '1' }))?.position, 2)
+    assert.equal(await reader.find({ source: '/c', id: '1' }), undefined)
+    await writer.close()
+    await reader.close()
+  })
+
+  promise('an id that is used again for another body is no duplicate: nothing is lost', async (history) => {
+    const writer = await history.openWriter()
+    const other = newEvent('1')
+    const reused = { ...other, message: { ...other.message, body: Buffer.from('{"another":1}') } }
+    const appended = await writer.append({ events: [other, reused, other, reused], fences: [] })
+    assert.deepEqual(appended, { head: 2, recorded: 2, duplicates: 2, conflicts: 1 })
+    const reader = history.openReader()
+    const [first, second] = await reader.read({ after: 0 })
+    assert.deepEqual([first!.id, first!.unidentified, second!.unidentified], ['1', false, true])
+    assert.deepEqual(second!.message, reused.message)
+    await writer.close()
+    await reader.close()
+  })
+
+  promise('messages without id are events each, with an identity of their own', async (history) => {
+    const writer = await history.openWriter()
+    const anonymous = { ...newEvent('x'), id: undefined }
+    await writer.append({ events: [anonymous, anonymous], fences: [] })
+    const reader = history.openReader()
+    const [one, two] = await reader.identities({ after: 0 })
+    assert.equal(one!.unidentified && two!.unidentified, true)
+    assert.notEqual(one!.id, two!.id)
+    assert.equal((await reader.summary()).unidentified, 2)
+    assert.equal((await writer.unsettled()).length, 2)
+    await writer.settle(1)
+    assert.equal((await writer.unsettled()).length, 1)
+    await writer.close()
+    await reader.close()
+  })
+
+  promise(
+    'a fence is kept with the head that its batch makes, and the first time counts',
+    async (history) => {
+      const writer = await history.openWriter()
+      const reader = history.openReader()
+      await writer.append({ ...batch(['a', 'b']), fences: ['f'] })
+      await writer.append({ ...batch(['c']), fences: ['f', 'g'] })
+      assert.equal(await reader.fence('f'), 2)
+      assert.equal(await reader.fence('g'), 3)
+      assert.equal(await reader.fence('h'), undefined)
+      await writer.close()
+      await reader.close()
+    },
+  )
+
+  promise('count and checksum up to any position are those of the events up to it', async (history) => {
+    const writer = await history.openWriter()
+    const reader = history.openReader()
+    assert.deepEqual(await reader.summary(), {
+      position: 0,
+      count: 0,
+      checksum: '0'.repeat(32),
+      unidentified: 0,
+    })
+    await writer.append(batch(['a', 'b', 'c']))
+    await writer.append(batch(['d']))
+    await writer.append(batch(['e', 'f']))
+    const checksum = new Checksum()
+    for (const [index, id] of ['a', 'b', 'c', 'd', 'e', 'f'].entries()) {
+      checksum.add('/sales', id)
+      const upTo = index + 1
+      assert.deepEqual(await reader.summary({ upTo }), {
+        position: upTo,
+        count: upTo,
+        checksum: checksum.toString(),
+        unidentified: 0,
+      })
+    }
+    assert.deepEqual(await reader.summary({ upTo: 99 }), await reader.summary())
+    await writer.close()
+    await reader.close()
+  })
+
+  promise('pages are bounded by after, upTo and limit', async (history) => {
+    const writer = await history.openWriter()
+    await writer.append(batch(['a', 'b', 'c', 'd']))
+    const reader = history.openReader()
+    const ids = async (page: { after: number; upTo?: number; limit?: number }) => [
+      (await reader.read(page)).map(({ id }) => id).join(''),
+      (await reader.identities(page)).map(({ id }) => id).join(''),
+    ]
+    assert.deepEqual(await ids({ after: 1 }), ['bcd', 'bcd'])
+    assert.deepEqual(await ids({ after: 1, upTo: 3 }), ['bc', 'bc'])
+    assert.deepEqual(await ids({ after: 0, limit: 2 }), ['ab', 'ab'])
+    assert.deepEqual(await ids({ after: 4 }), ['', ''])
+    assert.deepEqual(await reader.bounds(), { first: 1, head: 4 })
+    assert.equal((await reader.at(3))?.id, 'c')
+    assert.equal(await reader.at(5), undefined)
+    await writer.close()
+    await reader.close()
+  })
+
+  promise('what was published comes back as it was', async (history) => {
+    const writer = await history.openWriter()
+    const message: Message = {
+      exchange: 'another',
+      routingKey: 'orders.eu',
+      properties: {
+        contentType: 'application/json',
+        headers: { text: 'ü', bytes: Buffer.from([0, 255]), nested: { list: [1, null, true] } },
+        messageId: 'm1',
+        timestamp: 1_700_000_000,
+        priority: 3,
+      },
+      body: Buffer.from('{"model":"Edison One"}'),
+    }
+    await writer.append({
+      events: [{ id: 'm1', source: '/s', type: 't', subject: 'EC-1', message }],
+      fences: [],
+    })
+    const reader = history.openReader()
+    const event = await reader.at(1)
+    assert.deepEqual(event!.message, message)
+    assert.deepEqual(event!.data, { model: 'Edison One' })
+    assert.equal(event!.subject, 'EC-1')
+    assert.equal(event!.time, '2023-11-14T22:13:20.000Z')
+    await writer.close()
+    await reader.close()
+  })
+
+  promise('a body comes back byte for byte, whatever it is', async (history) => {
+    const bodies = [
+      Buffer.alloc(0),
+      Buffer.from('größer, 汽车, 🚗'),
+      Buffer.from('\uFEFFa byte order mark'),
+      Buffer.from('NUL \0 within\0'),
+      Buffer.from([0xff, 0xfe]),
+      Buffer.from([0x61, 0xc3]),
+      Buffer.from([0xed, 0xa0, 0x80]),
+      Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
+      Buffer.alloc(300_000, 'ä'),
+    ]
+    const writer = await history.openWriter()
+    await writer.append({
+      events: bodies.map((body, index) => {
+        const event = newEvent(`${index}`)
+        return { ...event, message: { ...event.message, properties: {}, body } }
+      }),
+      fences: [],
+    })
+    const reader = history.openReader()
+    const events = await reader.read({ after: 0 })
+    for (const [index, body] of bodies.entries()) {
+      assert.deepEqual(events[index]!.message.body, body, `body ${index}`)
+      assert.deepEqual(events[index]!.data, body, `data ${index}`)
+    }
+    await writer.close()
+    await reader.close()
+  })
+
+  promise('there is one writer at a time, and the next is let in when it closes', async (history) => {
+    const writer = await history.openWriter()
+    await assert.rejects(history.openWriter(), { name: 'HistoryError', code: 'HISTORY_LOCKED' })
+    await writer.close()
+    await (await history.openWriter()).close()
+  })
+
+  promise('a closed reader and a closed writer say so', async (history) => {
+    const writer = await history.openWriter()
+    await writer.close()
+    await assert.rejects(writer.append(batch(['a'])), { code: 'HISTORY_CLOSED' })
+    const reader = history.openReader()
+    await reader.close()
+    await assert.rejects(reader.bounds(), { code: 'HISTORY_CLOSED' })
+  })
+}
+
+function batch(ids: readonly string[]) {
+  return { events: ids.map((id) => newEvent(id)), fences: [] }
+}
+
+function newEvent(id: string, { source = '/sales' } = {}): NewEvent {
+  const properties = { contentType: 'application/json', messageId: id, appId: source }
+  const message = { exchange, routingKey: '', properties, body: Buffer.from('{}') }
+  return { id, source, type: 'order.placed', subject: undefined, message }
+}

@@ -1,0 +1,151 @@
+/**
+ * The intake: deliveries of one channel, waiting to be written, and cut into batches.
+ *
+ * At first, redelivered messages without identity are held back until it is known whether the history
+ * holds them already (redelivery.ts); everything behind them waits, so that order is kept.
+ */
+import { type Delivery, fenceIdOf } from '../broker/index.ts'
+import { attributesOf, type Message } from '../events/index.ts'
+import { Redelivery } from './redelivery.ts'
+import type { Batch, NewEvent } from './writer.ts'
+
+/** A batch, and the tag that acknowledges it and all before it. */
+export interface Cut extends Batch {
+  readonly deliveryTag: number
+  /** Redelivered messages without identity that the history holds already. */
+  readonly known: number
+  readonly hasUnidentified: boolean
+}
+
+export interface IntakeOptions {
+  /** What `HistoryWriter.unsettled()` gave before the channel was opened. */
+  readonly unsettled: readonly Message[]
+  /** Deliveries that the broker hands out at once: what is held back must not exceed it. */
+  readonly prefetch: number
+  /** Events a batch. */
+  readonly batchMax: number
+  /** How long an incomplete batch waits for more. */
+  readonly batchWaitMs: number
+}
+
+export class Intake {
+  readonly #options: IntakeOptions
+  readonly #redelivery: Redelivery
+  #queue: Delivery[] = []
+  #from = 0
+  /** Fences in the queue: each ends its batch, so a batch is ready when one is there. */
+  #fences = 0
+  /** Messages of the unsettled batch that are still to come, once that has come again. */
+  #known = 0
+  #isHeld: boolean
+  #resolveReady: (() => void) | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(options: IntakeOptions) {
+    this.#options = options
+    this.#redelivery = new Redelivery(options.unsettled)
+    this.#isHeld = this.#redelivery.verdict === 'open'
+  }
+
+  get size(): number {
+    return this.#queue.length - this.#from
+  }
+
+  /** True where the unsettled messages turned out to have been acknowledged. */
+  get isSettled(): boolean {
+    return this.#redelivery.verdict === 'other'
+  }
+
+  add(delivery: Delivery): void {
+    this.#queue.push(delivery)
+    if (fenceIdOf(delivery) !== undefined) this.#fences += 1
+    if (this.#isHeld) this.#compare(delivery)
+    else if (this.#isReady()) this.wake()
+    else this.#timer ??= setTimeout(() => this.wake(), this.#options.batchWaitMs)
+  }
+
+  /** Resolves when there is a batch to cut, or after `wake()`. */
+  async ready(): Promise<void> {
+    if (this.#isReady()) return
+    await new Promise<void>((resolve) => {
+      this.#resolveReady = resolve
+      if (this.size > 0 && !this.#isHeld) {
+        this.#timer ??= setTimeout(() => this.wake(), this.#options.batchWaitMs)
+      }
+    })
+  }
+
+  wake(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#resolveReady?.()
+    this.#resolveReady = undefined
+  }
+
+  /** Takes a batch; a fence ends it. Undefined where there is nothing to take. */
+  cut(): Cut | undefined {
+    if (this.#isHeld || this.size === 0) return undefined
+    const events: NewEvent[] = []
+    const fences: string[] = []
+    let deliveryTag = 0
+    let known = 0
+    let hasUnidentified = false
+    while (this.size > 0 && events.length < this.#options.batchMax && fences.length === 0) {
+      const delivery = this.#queue[this.#from]!
+      this.#from += 1
+      deliveryTag = delivery.deliveryTag
+      const fence = fenceIdOf(delivery)
+      if (fence !== undefined) {
+        fences.push(fence)
+        continue
+      }
+      const { id, source, type, subject } = attributesOf(delivery)
+      if (id === undefined && this.#known > 0) {
+        this.#known -= 1
+        known += 1
+      } else {
+        events.push({ id, source, type, subject, message: delivery })
+        hasUnidentified ||= id === undefined
+      }
+    }
+    this.#fences -= fences.length
+    this.#trim()
+    return { events, fences, deliveryTag, known, hasUnidentified }
+  }
+
+  #isReady(): boolean {
+    return !this.#isHeld && (this.size >= this.#options.batchMax || this.#fences > 0)
+  }
+
+  #compare(delivery: Delivery): void {
+    clearTimeout(this.#timer)
+    const isCandidate = delivery.redelivered && fenceIdOf(delivery) === undefined
+    if (isCandidate && attributesOf(delivery).id === undefined) this.#redelivery.next(delivery)
+    // One that is not redelivered says that all that are have come; so does a pause. Where the prefetch is
+    // used up before the whole batch has come again, the rest of it comes after the acknowledgement.
+    if (!delivery.redelivered) this.#redelivery.end()
+    const isStuck = this.size >= this.#options.prefetch
+    if (this.#redelivery.verdict !== 'open' || isStuck) this.#release()
+    else {
+      this.#timer = setTimeout(() => {
+        this.#redelivery.end()
+        this.#release()
+      }, redeliveryWaitMs)
+    }
+  }
+
+  #release(): void {
+    this.#isHeld = false
+    if (!this.isSettled) this.#known = this.#options.unsettled.length
+    this.wake()
+  }
+
+  #trim(): void {
+    if (this.size === 0) this.#queue = []
+    else if (this.#from > 1_000) this.#queue = this.#queue.slice(this.#from)
+    else return
+    this.#from = 0
+  }
+}
+
+const redeliveryWaitMs = 1_000

@@ -1,0 +1,336 @@
+/**
+ * The recorder: the history consumer of an exchange, and the only writer of its history.
+ *
+ * States: `standby` (another writer holds the history; leaves when it lets go), `connecting` (no channel;
+ * leaves when the broker answers), `recording`, `holding` (the store cannot write: deliveries are kept and
+ * tried again, the broker keeps the rest; leaves when a write succeeds), `stopped`.
+ * A batch is acknowledged after its transaction has committed, on the channel that delivered it. What was
+ * committed and not acknowledged comes again and is dropped as a duplicate.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  Broker,
+  type BrokerChannel,
+  BrokerError,
+  type BrokerOptions,
+  connectBroker,
+  deadQueueOf,
+  declareTopology,
+  historyQueueOf,
+} from '../broker/index.ts'
+import { type Logger, silentLogger } from '../events/index.ts'
+import { HistoryError, isTransient } from './errors.ts'
+import { type Cut, Intake } from './recorder-intake.ts'
+import { openHistoryWriter } from './sqlite-writer.ts'
+import type { HistoryWriter } from './writer.ts'
+
+export interface RecorderOptions {
+  /** URL or URLs of the broker, or a connection to share, which `close()` then leaves open. */
+  readonly broker: BrokerOptions['url'] | Broker
+  readonly exchange: string
+  /** Path of a SQLite file, made where missing. */
+  readonly history: string
+  /** Where another recorder writes this history: wait and take over. Default false: an error. */
+  readonly standby?: boolean
+  /** Deliveries not acknowledged at a time. Default 2,000, the most that RabbitMQ 4.3 gives a quorum queue. */
+  readonly prefetch?: number
+  /** Events a transaction. Default 500. */
+  readonly batchMax?: number
+  /** How long an incomplete batch waits for more, in milliseconds. Default 5. */
+  readonly batchWaitMs?: number
+  readonly logger?: Logger
+}
+
+export interface RecorderStatus {
+  readonly exchange: string
+  readonly state: 'standby' | 'connecting' | 'recording' | 'holding' | 'stopped'
+  readonly head: number
+  /** Since the start of this recorder, as all that follow. */
+  readonly recorded: number
+  readonly duplicates: number
+  /** Events with the (source, id) of another one but another body: kept as events without identity. */
+  readonly conflicts: number
+  readonly batches: number
+  /** Deliveries at hand that are not yet written. */
+  readonly held: number
+  /** Messages in the history queue's dead-letter queue when the channel was opened; it must stay empty. */
+  readonly deadLetters: number
+  readonly reconnects: number
+  readonly lastError: string | undefined
+}
+
+export interface Recorder {
+  readonly status: RecorderStatus
+  /**
+   * Resolves once it consumes the history queue; rejects as `stopped` does where that cannot be, and with
+   * `HISTORY_CLOSED` where it was closed before.
+   */
+  started(): Promise<void>
+  /** Resolves after `close()`; rejects with what ended the recorder otherwise. */
+  readonly stopped: Promise<void>
+  /** Finishes the batch in hand and lets the next writer in; what else is at hand goes back to the queue. */
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/**
+ * Starts to record; it connects, and reconnects, by itself.
+ *
+ * What ends it (see `stopped`): HistoryError `HISTORY_LOCKED` without `standby`, `HISTORY_CORRUPT`,
+ * `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_REPLACED`, `HISTORY_DRIVER_MISSING`, and
+ * `HISTORY_UNAVAILABLE` where the file cannot be opened; BrokerError `BROKER_ACCESS_REFUSED`, `BROKER_TOPOLOGY_MISMATCH`.
+ *
+ * @throws TypeError for an option out of its range.
+ */
+export function startRecorder(options: RecorderOptions): Recorder {
+  return new QueueRecorder(resolveOptions(options))
+}
+
+function resolveOptions({
+  broker,
+  exchange,
+  history,
+  standby = false,
+  prefetch = 2_000,
+  batchMax = 500,
+  batchWaitMs = 5,
+  logger = silentLogger,
+}: RecorderOptions) {
+  if (typeof exchange !== 'string' || exchange === '')
+    throw new TypeError('Expected `exchange` to name an exchange')
+  if (typeof history !== 'string' || history === '') throw new TypeError('Expected `history` to be a path')
+  for (const [name, value, max] of [
+    ['prefetch', prefetch, 65_535],
+    ['batchMax', batchMax, 65_535],
+    ['batchWaitMs', batchWaitMs, 60_000],
+  ] as const) {
+    if (Number.isInteger(value) && value >= 1 && value <= max) continue
+    throw new TypeError(`Expected \`${name}\` to be an integer from 1 to ${max}, got ${value}`)
+  }
+  return { broker, exchange, history, standby, prefetch, batchMax, batchWaitMs, logger }
+}
+
+const retryMsMin = 100
+const retryMsMax = 5_000
+
+class QueueRecorder implements Recorder {
+  readonly stopped: Promise<void>
+  readonly #options: ReturnType<typeof resolveOptions>
+  readonly #broker: Broker
+  readonly #ownsBroker: boolean
+  readonly #stop = new AbortController()
+  readonly #onStarted: Promise<void>
+  #markStarted!: () => void
+  #writer: HistoryWriter | undefined
+  #state: RecorderStatus['state'] = 'connecting'
+  #head = 0
+  #recorded = 0
+  #duplicates = 0
+  #conflicts = 0
+  #deadLetters = 0
+  #batches = 0
+  #intake: Intake | undefined
+  #lastError: string | undefined
+
+  constructor(options: ReturnType<typeof resolveOptions>) {
+    const { broker, exchange, logger } = options
+    this.#options = options
+    this.#ownsBroker = !(broker instanceof Broker)
+    this.#broker =
+      broker instanceof Broker
+        ? broker
+        : connectBroker({ url: broker, name: `backstory recorder of ${exchange}`, logger })
+    const started = new Promise<void>((resolve) => {
+      this.#markStarted = resolve
+    })
+    this.stopped = this.#run()
+    this.#onStarted = Promise.race([started, this.stopped.then(() => this.#refuseStart())])
+    // Whoever awaits neither must not end the process: the logger has told.
+    this.stopped.catch(() => {})
+    this.#onStarted.catch(() => {})
+  }
+
+  get status(): RecorderStatus {
+    return {
+      exchange: this.#options.exchange,
+      state: this.#state,
+      head: this.#head,
+      recorded: this.#recorded,
+      duplicates: this.#duplicates,
+      conflicts: this.#conflicts,
+      batches: this.#batches,
+      held: this.#intake?.size ?? 0,
+      deadLetters: this.#deadLetters,
+      reconnects: this.#broker.reconnects,
+      lastError: this.#lastError,
+    }
+  }
+
+  started(): Promise<void> {
+    return this.#onStarted
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort()
+    await this.stopped.catch(() => {})
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #refuseStart(): never {
+    throw new HistoryError(
+      'HISTORY_CLOSED',
+      `The recorder of ${this.#options.exchange} was closed before it started`,
+    )
+  }
+
+  async #run(): Promise<void> {
+    const { exchange, logger } = this.#options
+    try {
+      this.#writer = await this.#openWriter()
+      if (this.#writer !== undefined) await this.#record(this.#writer)
+    } catch (error) {
+      this.#lastError = (error as Error).message
+      logger.error('recorder.failed', { exchange, error: this.#lastError })
+      throw error
+    } finally {
+      this.#state = 'stopped'
+      await this.#writer?.close()
+      if (this.#ownsBroker) await this.#broker.close()
+    }
+  }
+
+  /** Undefined where it was closed while it stood by. */
+  async #openWriter(): Promise<HistoryWriter | undefined> {
+    const { exchange, history, standby, logger } = this.#options
+    while (!this.#stop.signal.aborted) {
+      try {
+        return await openHistoryWriter({ path: history, exchange })
+      } catch (error) {
+        const isLocked = error instanceof HistoryError && error.code === 'HISTORY_LOCKED'
+        if (!isLocked || !standby) throw error
+        if (this.#state !== 'standby') logger.info('recorder.standby', { exchange, history })
+        this.#state = 'standby'
+        await sleep(retryMsMin, undefined, { signal: this.#stop.signal }).catch(() => {})
+      }
+    }
+    return undefined
+  }
+
+  /** Serves one channel after another until it is told to stop. */
+  async #record(writer: HistoryWriter): Promise<void> {
+    const { exchange, logger } = this.#options
+    this.#head = await writer.head()
+    while (!this.#stop.signal.aborted) {
+      this.#state = 'connecting'
+      try {
+        await this.#serveChannel(writer)
+      } catch (error) {
+        if (this.#stop.signal.aborted) return
+        if (isPermanent(error)) throw error
+        this.#lastError = (error as Error).message
+        logger.warn('recorder.interrupted', { exchange, error: this.#lastError })
+        await sleep(retryMsMin, undefined, { signal: this.#stop.signal }).catch(() => {})
+      }
+    }
+  }
+
+  async #serveChannel(writer: HistoryWriter): Promise<void> {
+    const { exchange, prefetch, batchMax, batchWaitMs, logger } = this.#options
+    await declareTopology(this.#broker, { exchange, signal: this.#stop.signal })
+    const unsettled = await writer.unsettled()
+    const intake = new Intake({ unsettled, prefetch, batchMax, batchWaitMs })
+    const recordedBefore = this.#head
+    let isSettled = unsettled.length === 0
+    const channel = await this.#broker.openChannel({ signal: this.#stop.signal })
+    this.#intake = intake
+    const wake = () => intake.wake()
+    void channel.closed.then(wake)
+    this.#stop.signal.addEventListener('abort', wake)
+    try {
+      await channel.consume(historyQueueOf(exchange), {
+        prefetch,
+        onDelivery: (delivery) => intake.add(delivery),
+      })
+      await this.#lookAtDeadLetters(channel)
+      this.#state = 'recording'
+      logger.info('recorder.recording', { exchange, head: this.#head })
+      this.#markStarted()
+      while (channel.isOpen && !this.#stop.signal.aborted) {
+        await intake.ready()
+        const cut = intake.cut()
+        if (cut === undefined) continue
+        if (!isSettled && intake.isSettled) await writer.settle(recordedBefore)
+        isSettled = true
+        await this.#append(writer, channel, cut)
+      }
+    } finally {
+      this.#stop.signal.removeEventListener('abort', wake)
+      // What is at hand and not written goes back to the queue, in order.
+      await channel.close()
+      intake.wake()
+    }
+    const cause = await channel.closed
+    if (cause !== undefined) throw cause
+  }
+
+  /** Only the broker ever puts something there: it is no loss yet, but nobody else tells of it. */
+  async #lookAtDeadLetters(channel: BrokerChannel): Promise<void> {
+    const { exchange, logger } = this.#options
+    const deadLetters = await channel.count(deadQueueOf(historyQueueOf(exchange)))
+    if (deadLetters > 0) logger.error('recorder.dead-letters', { exchange, deadLetters })
+    this.#deadLetters = deadLetters
+  }
+
+  /** Writes a batch, however often it takes, then acknowledges it. Gives up when its channel is gone. */
+  async #append(writer: HistoryWriter, channel: BrokerChannel, cut: Cut): Promise<void> {
+    let retryMs = retryMsMin
+    while (!(await this.#tryAppend(writer, cut, retryMs))) {
+      await sleep(retryMs, undefined, { signal: this.#stop.signal }).catch(() => {})
+      if (this.#stop.signal.aborted || !channel.isOpen) return
+      retryMs = Math.min(retryMs * 2, retryMsMax)
+    }
+    channel.ackUpTo(cut.deliveryTag)
+    if ((cut.hasUnidentified || cut.known > 0) && channel.isOpen) await this.#settle(writer, channel)
+  }
+
+  async #tryAppend(writer: HistoryWriter, cut: Cut, retryMs: number): Promise<boolean> {
+    const { exchange, logger } = this.#options
+    try {
+      const { head, recorded, duplicates, conflicts } = await writer.append(cut)
+      if (conflicts > 0) logger.warn('recorder.conflict', { exchange, head, conflicts })
+      this.#conflicts += conflicts
+      this.#head = head
+      this.#recorded += recorded
+      this.#duplicates += duplicates + cut.known
+      this.#batches += 1
+      if (this.#state === 'holding') logger.info('recorder.recording', { exchange, head })
+      this.#state = 'recording'
+      return true
+    } catch (error) {
+      if (!isTransient(error)) throw error
+      this.#state = 'holding'
+      this.#lastError = (error as Error).message
+      logger.error('recorder.holding', { exchange, error: this.#lastError, retryMs })
+      return false
+    }
+  }
+
+  /** Only messages without identity need to know that their acknowledgement arrived. */
+  async #settle(writer: HistoryWriter, channel: BrokerChannel): Promise<void> {
+    const head = this.#head
+    try {
+      await channel.settled(historyQueueOf(this.#options.exchange))
+      await writer.settle(head)
+    } catch (error) {
+      // They count as not acknowledged: a redelivery is compared with them.
+      this.#options.logger.debug('recorder.not-settled', { error: (error as Error).message })
+    }
+  }
+}
+
+function isPermanent(error: unknown): boolean {
+  return error instanceof HistoryError || (error instanceof BrokerError && error.isPermanent)
+}

@@ -1,0 +1,130 @@
+/**
+ * The tables of a history file, and the check that a file is one.
+ *
+ * `events`: one row a position. `properties` has, headers included, what the columns beside it do not say
+ * (packed-properties.ts); the columns are what readers select by. `exchange` is null where it is the
+ * history's own. `body` is text where it is UTF-8, which loses nothing and is read twice as fast, else bytes.
+ * `checkpoints`: the running checksum at the end of each batch, so that the checksum up to any position
+ * costs one batch. `history`: one row; `settled` is the position up to which the broker is known to
+ * have taken the acknowledgements.
+ */
+import { HistoryError } from './errors.ts'
+import { type SqliteDatabase, sqliteError } from './sqlite.ts'
+
+/** "BkSt": says in the file's header that it is a history. */
+const applicationId = 0x426b5374
+const version = 1
+
+const tables = `
+CREATE TABLE history (
+  exchange TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  settled INTEGER NOT NULL DEFAULT 0,
+  duplicates INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE events (
+  position INTEGER PRIMARY KEY,
+  source TEXT NOT NULL,
+  id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  subject TEXT,
+  content_type TEXT,
+  recorded_at INTEGER NOT NULL,
+  unidentified INTEGER NOT NULL,
+  exchange TEXT,
+  routing_key TEXT NOT NULL,
+  properties TEXT NOT NULL,
+  body ANY NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX events_identity ON events (id, source);
+CREATE INDEX events_unidentified ON events (position) WHERE unidentified = 1;
+CREATE TABLE checkpoints (
+  position INTEGER PRIMARY KEY,
+  checksum TEXT NOT NULL,
+  unidentified INTEGER NOT NULL
+) STRICT;
+CREATE TABLE fences (
+  id TEXT PRIMARY KEY,
+  position INTEGER NOT NULL,
+  recorded_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+`
+
+/** True where the file is a history, of whatever exchange and version. */
+export function isHistory(database: SqliteDatabase): boolean {
+  return database.pragma('application_id', { simple: true }) === applicationId
+}
+
+/**
+ * Makes the tables in an empty file.
+ *
+ * @throws HistoryError as `checkSchema` does.
+ */
+export function createSchema(
+  database: SqliteDatabase,
+  { path, exchange }: { path: string; exchange: string },
+): void {
+  try {
+    const isEmpty = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined
+    if (isEmpty) {
+      database.transaction(() => {
+        database.exec(tables)
+        database.prepare('INSERT INTO history (exchange, created_at) VALUES (?, ?)').run(exchange, Date.now())
+        database.pragma(`application_id = ${applicationId}`)
+        database.pragma(`user_version = ${version}`)
+      })()
+    }
+  } catch (error) {
+    throw sqliteError(error, path)
+  }
+  checkSchema(database, { path, exchange })
+}
+
+/**
+ * @param options.exchange - Where given, the history must be this exchange's.
+ * @throws HistoryError `HISTORY_FOREIGN` no history, or another exchange's; `HISTORY_TOO_NEW` written by
+ *   a later version; `HISTORY_NOT_FOUND` made, but still without tables.
+ */
+export function checkSchema(
+  database: SqliteDatabase,
+  { path, exchange }: { path: string; exchange?: string | undefined },
+): string {
+  try {
+    return check(database, { path, exchange })
+  } catch (error) {
+    throw sqliteError(error, path)
+  }
+}
+
+function check(
+  database: SqliteDatabase,
+  { path, exchange }: { path: string; exchange?: string | undefined },
+): string {
+  if (!isHistory(database)) {
+    const isEmpty = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined
+    throw isEmpty
+      ? new HistoryError(
+          'HISTORY_NOT_FOUND',
+          `${path} is empty (yet); start its recorder or name another file`,
+        )
+      : new HistoryError(
+          'HISTORY_FOREIGN',
+          `${path} is a database of something else, no history; name another file`,
+        )
+  }
+  const found = database.pragma('user_version', { simple: true }) as number
+  if (found > version) {
+    throw new HistoryError(
+      'HISTORY_TOO_NEW',
+      `${path} has schema version ${found}, this backstory reads up to ${version}; install a newer one`,
+    )
+  }
+  const row = database.prepare('SELECT exchange FROM history').get() as { exchange: string }
+  if (exchange !== undefined && row.exchange !== exchange) {
+    throw new HistoryError(
+      'HISTORY_FOREIGN',
+      `${path} is the history of exchange ${row.exchange}, not of ${exchange}; name another file`,
+    )
+  }
+  return row.exchange
+}

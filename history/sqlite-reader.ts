@@ -1,0 +1,229 @@
+/**
+ * Reads a history in a SQLite file. The file is opened at the first use, so a reader may exist before
+ * its recorder has made the file.
+ */
+import { Checksum, type Identity } from '../events/index.ts'
+import { HistoryError } from './errors.ts'
+import { FileIdentity } from './file-identity.ts'
+import type { HistoryReader, HistorySummary, Page } from './reader.ts'
+import { checkSchema } from './schema.ts'
+import { openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
+import {
+  type EventRow,
+  eventColumns,
+  type PositionedIdentity,
+  RowEvent,
+  type StoredEvent,
+} from './stored-event.ts'
+
+const pageLimit = 500
+/** A page of large bodies ends early. */
+const pageBytesMax = 16 * 1024 * 1024
+
+/**
+ * @param options.exchange - Where given, the file must hold this exchange's history.
+ * @throws Each method: HistoryError `HISTORY_NOT_FOUND` while the file does not exist; `HISTORY_CORRUPT`,
+ *   `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_UNAVAILABLE`; `HISTORY_CLOSED` after `close()`.
+ */
+export function openHistory({ path, exchange }: { path: string; exchange?: string }): HistoryReader {
+  return new SqliteReader(path, exchange)
+}
+
+class SqliteReader implements HistoryReader {
+  readonly #path: string
+  readonly #expected: string | undefined
+  #opening: Promise<Opened> | undefined
+  #lookAt = 0
+  #closed = false
+
+  constructor(path: string, exchange: string | undefined) {
+    this.#path = path
+    this.#expected = exchange
+  }
+
+  exchange(): Promise<string> {
+    return this.#query(({ exchange }) => exchange)
+  }
+
+  bounds(): Promise<{ first: number; head: number }> {
+    return this.#query(({ statements }) => {
+      const row = statements.bounds.get() as { first: number | null; head: number | null }
+      return { first: row.first ?? 1, head: row.head ?? 0 }
+    })
+  }
+
+  read({ after, upTo = Number.MAX_SAFE_INTEGER, limit = pageLimit }: Page): Promise<StoredEvent[]> {
+    return this.#query(({ statements, exchange }) => {
+      const events: StoredEvent[] = []
+      let bytes = 0
+      for (const row of statements.read.iterate(after, upTo, limit) as Iterable<EventRow>) {
+        const event = new RowEvent(row, exchange)
+        events.push(event)
+        bytes += event.bodyLength
+        if (bytes >= pageBytesMax) break
+      }
+      return events
+    })
+  }
+
+  identities({
+    after,
+    upTo = Number.MAX_SAFE_INTEGER,
+    limit = pageLimit,
+  }: Page): Promise<PositionedIdentity[]> {
+    return this.#query(({ statements }) => {
+      const rows = statements.identities.all(after, upTo, limit) as (Identity & {
+        position: number
+        unidentified: number
+      })[]
+      return rows.map(({ position, source, id, unidentified }) => ({
+        position,
+        source,
+        id,
+        unidentified: unidentified === 1,
+      }))
+    })
+  }
+
+  at(position: number): Promise<StoredEvent | undefined> {
+    return this.#query(({ statements, exchange }) => {
+      const row = statements.at.get(position) as EventRow | undefined
+      return row && new RowEvent(row, exchange)
+    })
+  }
+
+  find({ source, id }: Identity): Promise<StoredEvent | undefined> {
+    return this.#query(({ statements, exchange }) => {
+      const row = statements.find.get(id, source) as EventRow | undefined
+      return row && new RowEvent(row, exchange)
+    })
+  }
+
+  positionsOf(identities: readonly Identity[]): Promise<(number | undefined)[]> {
+    return this.#query(({ statements }) =>
+      identities.map(({ source, id }) => statements.positionOf.get(id, source) as number | undefined),
+    )
+  }
+
+  fence(id: string): Promise<number | undefined> {
+    return this.#query(({ statements }) => statements.fence.get(id) as number | undefined)
+  }
+
+  summary({ upTo = Number.MAX_SAFE_INTEGER }: { upTo?: number } = {}): Promise<HistorySummary> {
+    return this.#query(({ database, statements }) =>
+      // One transaction: the head must not move between the checkpoint and what comes after it.
+      database.transaction(() => summarize(statements, upTo))(),
+    )
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const opening = this.#opening
+    this.#opening = undefined
+    const opened = await opening?.catch(() => undefined)
+    opened?.database.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #query<Result>(query: (opened: Opened) => Result): Promise<Result> {
+    const opened = await this.#open()
+    if (this.#closed) throw new HistoryError('HISTORY_CLOSED', `The reader of ${this.#path} was closed`)
+    try {
+      return query(opened)
+    } catch (error) {
+      throw sqliteError(error, this.#path)
+    }
+  }
+
+  async #open(): Promise<Opened> {
+    if (this.#closed) throw new HistoryError('HISTORY_CLOSED', `The reader of ${this.#path} was closed`)
+    await this.#leaveReplaced()
+    this.#opening ??= openFile(this.#path, this.#expected)
+    try {
+      return await this.#opening
+    } catch (error) {
+      this.#opening = undefined
+      throw error
+    }
+  }
+
+  /** A file that was deleted or replaced is no longer the history: the next query opens what is there. */
+  async #leaveReplaced(): Promise<void> {
+    if (this.#opening === undefined || Date.now() < this.#lookAt) return
+    this.#lookAt = Date.now() + lookEveryMs
+    const opened = await this.#opening.catch(() => undefined)
+    if (opened === undefined || opened.identity.isThere) return
+    this.#opening = undefined
+    opened.database.close()
+  }
+}
+
+const lookEveryMs = 1_000
+
+type Statements = ReturnType<typeof prepareStatements>
+
+interface Opened {
+  readonly database: SqliteDatabase
+  readonly statements: Statements
+  readonly exchange: string
+  readonly identity: FileIdentity
+}
+
+async function openFile(path: string, expected: string | undefined): Promise<Opened> {
+  const database = await openSqlite(path, { readonly: true })
+  try {
+    const exchange = checkSchema(database, { path, exchange: expected })
+    return { database, statements: prepareStatements(database), exchange, identity: new FileIdentity(path) }
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+function prepareStatements(database: SqliteDatabase) {
+  return {
+    bounds: database.prepare(
+      'SELECT (SELECT min(position) FROM events) AS first, (SELECT max(position) FROM events) AS head',
+    ),
+    read: database
+      .prepare(
+        `SELECT ${eventColumns} FROM events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,
+      )
+      .raw(),
+    identities: database.prepare(
+      `SELECT position, source, id, unidentified FROM events
+       WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,
+    ),
+    at: database.prepare(`SELECT ${eventColumns} FROM events WHERE position = ?`).raw(),
+    find: database.prepare(`SELECT ${eventColumns} FROM events WHERE id = ? AND source = ?`).raw(),
+    positionOf: database.prepare('SELECT position FROM events WHERE id = ? AND source = ?').pluck(),
+    fence: database.prepare('SELECT position FROM fences WHERE id = ?').pluck(),
+    checkpoint: database.prepare(
+      `SELECT position, checksum, unidentified FROM checkpoints
+       WHERE position <= ? ORDER BY position DESC LIMIT 1`,
+    ),
+  }
+}
+
+function summarize(statements: Statements, upTo: number): HistorySummary {
+  const checkpoint = statements.checkpoint.get(upTo) as
+    | { position: number; checksum: string; unidentified: number }
+    | undefined
+  const checksum = new Checksum(checkpoint?.checksum)
+  let position = checkpoint?.position ?? 0
+  let unidentified = checkpoint?.unidentified ?? 0
+  // Less than a batch lies between a checkpoint and the next.
+  const rest = statements.identities.all(position, upTo, -1) as (Identity & {
+    position: number
+    unidentified: number
+  })[]
+  for (const row of rest) {
+    checksum.add(row.source, row.id)
+    unidentified += row.unidentified
+    position = row.position
+  }
+  return { position, count: position, checksum: checksum.toString(), unidentified }
+}

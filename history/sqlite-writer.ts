@@ -1,0 +1,241 @@
+/**
+ * Writes a history into a SQLite file.
+ *
+ * The lock on the one writer is an open transaction on a file beside it, `<file>-writer`: the operating
+ * system ends it with the process, however that ends, and readers of the history never meet it.
+ */
+
+import { isUtf8 } from 'node:buffer'
+import { hash } from 'node:crypto'
+import { v7 as uuidv7 } from 'uuid'
+import { Checksum, encodeProperties, type Message } from '../events/index.ts'
+import { HistoryError } from './errors.ts'
+import { canonicalPath, FileIdentity } from './file-identity.ts'
+import { packProperties } from './packed-properties.ts'
+import { createSchema } from './schema.ts'
+import { lockFile, openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
+import { type EventRow, eventColumns, RowEvent } from './stored-event.ts'
+import type { Appended, Batch, HistoryWriter, NewEvent } from './writer.ts'
+
+/**
+ * Opens, or makes, the history of an exchange for writing.
+ *
+ * @throws HistoryError `HISTORY_LOCKED` where another writer has it; `HISTORY_CORRUPT`,
+ *   `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_UNAVAILABLE`, `HISTORY_DRIVER_MISSING`.
+ */
+export async function openHistoryWriter({
+  path,
+  exchange,
+}: {
+  path: string
+  exchange: string
+}): Promise<HistoryWriter> {
+  const file = canonicalPath(path)
+  const lock = await lockFile(`${file}-writer`)
+  if (lock === undefined) {
+    throw new HistoryError(
+      'HISTORY_LOCKED',
+      `${path} has another recorder; stop it, wait for it as a standby, or name another file`,
+    )
+  }
+  try {
+    const database = await openSqlite(file)
+    createSchema(database, { path, exchange })
+    return new SqliteWriter(database, { lock, path: file, exchange })
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+}
+
+const fenceKeepMs = 24 * 60 * 60 * 1_000
+
+/** What the next event builds on. */
+interface State {
+  readonly head: number
+  readonly checksum: string | undefined
+  readonly unidentified: number
+}
+
+class SqliteWriter implements HistoryWriter {
+  readonly #database: SqliteDatabase
+  readonly #lock: { release(): void }
+  readonly #path: string
+  readonly #exchange: string
+  readonly #statements: ReturnType<typeof prepareStatements>
+  readonly #write: (batch: Batch) => State & Appended
+  readonly #identity: FileIdentity
+  #state: State
+  #closed = false
+
+  constructor(
+    database: SqliteDatabase,
+    options: { lock: { release(): void }; path: string; exchange: string },
+  ) {
+    this.#database = database
+    this.#lock = options.lock
+    this.#path = options.path
+    this.#exchange = options.exchange
+    this.#statements = prepareStatements(database)
+    this.#identity = new FileIdentity(options.path)
+    this.#write = database.transaction((batch: Batch) => this.#insertBatch(batch)).immediate
+    this.#state = (this.#statements.lastCheckpoint.get() as State | undefined) ?? {
+      head: 0,
+      checksum: undefined,
+      unidentified: 0,
+    }
+  }
+
+  async head(): Promise<number> {
+    return this.#state.head
+  }
+
+  async append(batch: Batch): Promise<Appended> {
+    this.#requireOpen()
+    try {
+      const { head, checksum, unidentified, ...appended } = this.#write(batch)
+      if (!this.#identity.isThere) throw replaced(this.#path)
+      // Only now: a commit that failed must leave the next position as it was.
+      this.#state = { head, checksum, unidentified }
+      return { head, ...appended }
+    } catch (error) {
+      throw sqliteError(error, this.#path)
+    }
+  }
+
+  async settle(position: number): Promise<void> {
+    this.#requireOpen()
+    try {
+      this.#statements.settle.run(position)
+    } catch (error) {
+      throw sqliteError(error, this.#path)
+    }
+  }
+
+  async unsettled(): Promise<Message[]> {
+    this.#requireOpen()
+    try {
+      const rows = this.#statements.unsettled.all() as EventRow[]
+      return rows.map((row) => new RowEvent(row, this.#exchange).message)
+    } catch (error) {
+      throw sqliteError(error, this.#path)
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#database.close()
+    this.#lock.release()
+  }
+
+  #requireOpen(): void {
+    if (this.#closed) throw new HistoryError('HISTORY_CLOSED', `The writer of ${this.#path} was closed`)
+  }
+
+  #insertBatch({ events, fences }: Batch): State & Appended {
+    const recordedAt = Date.now()
+    const before = this.#state
+    const checksum = new Checksum(before.checksum)
+    let { head, unidentified } = before
+    let conflicts = 0
+    for (const event of events) {
+      const position = head + 1
+      let id = event.id
+      if (id === undefined) {
+        id = `unidentified:${uuidv7()}`
+        this.#insert(event, { position, id, recordedAt, unidentified: 1 })
+        unidentified += 1
+      } else if (!this.#insert(event, { position, id, recordedAt, unidentified: 0 })) {
+        if (this.#isSame(event, id)) continue
+        // An id of its own, but the same one each time: this may come again too.
+        id = `${id} again:${hash('sha256', event.message.body, 'base64url')}`
+        if (!this.#insert(event, { position, id, recordedAt, unidentified: 1 })) continue
+        conflicts += 1
+        unidentified += 1
+      }
+      head += 1
+      checksum.add(event.source, id)
+    }
+    const recorded = head - before.head
+    const duplicates = events.length - recorded
+    const hex = checksum.toString()
+    if (recorded > 0) this.#statements.insertCheckpoint.run(head, hex, unidentified)
+    if (duplicates > 0) this.#statements.countDuplicates.run(duplicates)
+    for (const fence of fences) this.#statements.insertFence.run(fence, head, recordedAt)
+    if (fences.length > 0) this.#statements.dropFences.run(recordedAt - fenceKeepMs)
+    return { head, checksum: hex, unidentified, recorded, duplicates, conflicts }
+  }
+
+  /** The same (source, id) with another body is another event, of a publisher that uses its ids again. */
+  #isSame({ source, message }: NewEvent, id: string): boolean {
+    return message.body.equals(this.#statements.bodyOf.get(id, source) as Buffer)
+  }
+
+  /** @returns false where the history has this identity already. */
+  #insert(
+    event: NewEvent,
+    {
+      position,
+      id,
+      recordedAt,
+      unidentified,
+    }: { position: number; id: string; recordedAt: number; unidentified: 0 | 1 },
+  ): boolean {
+    const { properties, exchange, routingKey, body } = event.message
+    const { insertText, insertBytes } = this.#statements
+    const { changes } = (isUtf8(body) ? insertText : insertBytes).run(
+      position,
+      event.source,
+      id,
+      event.type,
+      event.subject ?? null,
+      properties.contentType ?? null,
+      recordedAt,
+      unidentified,
+      exchange === this.#exchange ? null : exchange,
+      routingKey,
+      unidentified === 1 ? encodeProperties(properties) : packProperties(event),
+      body,
+    )
+    return changes === 1
+  }
+}
+
+function prepareStatements(database: SqliteDatabase) {
+  return {
+    insertText: database.prepare(insertEvent('CAST(? AS TEXT)')),
+    insertBytes: database.prepare(insertEvent('?')),
+    bodyOf: database.prepare('SELECT CAST(body AS BLOB) FROM events WHERE id = ? AND source = ?').pluck(),
+    insertCheckpoint: database.prepare(
+      'INSERT INTO checkpoints (position, checksum, unidentified) VALUES (?, ?, ?)',
+    ),
+    lastCheckpoint: database.prepare(
+      'SELECT position AS head, checksum, unidentified FROM checkpoints ORDER BY position DESC LIMIT 1',
+    ),
+    countDuplicates: database.prepare('UPDATE history SET duplicates = duplicates + ?'),
+    insertFence: database.prepare(
+      'INSERT INTO fences (id, position, recorded_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING',
+    ),
+    dropFences: database.prepare('DELETE FROM fences WHERE recorded_at < ?'),
+    settle: database.prepare('UPDATE history SET settled = ?'),
+    unsettled: database
+      .prepare(
+        `SELECT ${eventColumns} FROM events WHERE unidentified = 1 AND position > (SELECT settled FROM history)
+         AND id LIKE 'unidentified:%' ORDER BY position`,
+      )
+      .raw(),
+  }
+}
+
+function insertEvent(body: string): string {
+  return `INSERT INTO events (${eventColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${body})
+    ON CONFLICT (id, source) DO NOTHING`
+}
+
+function replaced(path: string): HistoryError {
+  return new HistoryError(
+    'HISTORY_REPLACED',
+    `${path} was deleted or replaced while it was recorded into; put it back and start again. What was not acknowledged is still in the history queue`,
+  )
+}

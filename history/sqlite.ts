@@ -1,0 +1,137 @@
+/**
+ * SQLite files: opened the one way in which what was committed is on the disk.
+ *
+ * The only importer of better-sqlite3, loaded when a file is opened, so that a program that only
+ * publishes needs no native module.
+ */
+import { existsSync, statSync } from 'node:fs'
+import { mkdir, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type Database from 'better-sqlite3'
+import { HistoryError } from './errors.ts'
+
+/** An open database of better-sqlite3. */
+export type SqliteDatabase = Database.Database
+
+/**
+ * Opens a SQLite file in WAL mode, every commit synced.
+ *
+ * @param options.readonly - Opens what is there, for reading. Default false: makes file and folder.
+ * @throws HistoryError `HISTORY_NOT_FOUND` no file to read; `HISTORY_CORRUPT` no SQLite file, or a
+ *   damaged one; `HISTORY_UNAVAILABLE` the file system refuses; `HISTORY_DRIVER_MISSING`.
+ */
+export async function openSqlite(
+  path: string,
+  { readonly = false }: { readonly?: boolean } = {},
+): Promise<SqliteDatabase> {
+  const Driver = await loadDriver()
+  if (readonly && !existsSync(path)) {
+    throw new HistoryError(
+      'HISTORY_NOT_FOUND',
+      `${path} does not exist (yet); start its recorder or name another file`,
+    )
+  }
+  try {
+    if (!readonly) await mkdir(dirname(path), { recursive: true })
+    await checkLength(path)
+    const database = new Driver(path, { readonly, fileMustExist: readonly, timeout: busyTimeoutMs })
+    database.pragma('synchronous = FULL')
+    if (!readonly) database.pragma('journal_mode = WAL')
+    database.pragma('user_version')
+    return database
+  } catch (error) {
+    throw sqliteError(error, path)
+  }
+}
+
+const busyTimeoutMs = 5_000
+
+/**
+ * Takes a lock on a file that ends with the process, however that ends: an open transaction on an empty
+ * database, which the operating system's own file locks hold.
+ *
+ * @returns undefined where another process, or another part of this one, holds it.
+ */
+export async function lockFile(path: string): Promise<{ release(): void } | undefined> {
+  const Driver = await loadDriver()
+  try {
+    await mkdir(dirname(path), { recursive: true })
+    const database = new Driver(path, { timeout: 0 })
+    try {
+      database.exec('BEGIN EXCLUSIVE')
+      return { release: () => database.close() }
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  } catch (error) {
+    if (String((error as { code?: unknown }).code).startsWith('SQLITE_BUSY')) return undefined
+    throw sqliteError(error, path)
+  }
+}
+
+/** The HistoryError for what better-sqlite3 threw; errors of other kinds come back as they are. */
+export function sqliteError(error: unknown, path: string): unknown {
+  const { code } = error as { code?: unknown }
+  if (error instanceof HistoryError || typeof code !== 'string') return error
+  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
+    return new HistoryError(
+      'HISTORY_CORRUPT',
+      `${path} is damaged or no SQLite file; restore it or name another`,
+      {
+        cause: error,
+      },
+    )
+  }
+  const isSystemError = code.startsWith('SQLITE_') || /^E[A-Z]+$/.test(code)
+  if (!isSystemError) return error
+  return new HistoryError(
+    'HISTORY_UNAVAILABLE',
+    `${path} cannot be used now (${(error as Error).message}): make room, or look at its rights and at who else has it open`,
+    {
+      cause: error,
+    },
+  )
+}
+
+async function loadDriver(): Promise<typeof Database> {
+  try {
+    return (await import('better-sqlite3')).default
+  } catch (cause) {
+    throw new HistoryError(
+      'HISTORY_DRIVER_MISSING',
+      'SQLite needs the package better-sqlite3: npm install better-sqlite3 (npm 12: allow its install script)',
+      { cause },
+    )
+  }
+}
+
+/**
+ * SQLite notices a file that was cut off only when it reads the missing part; this looks at once. While
+ * a write-ahead log is there the file may rightly be short.
+ */
+async function checkLength(path: string): Promise<void> {
+  if (!existsSync(path) || (existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0)) return
+  const { size } = statSync(path)
+  if (size === 0) return
+  const header = Buffer.alloc(headerBytes)
+  const file = await open(path)
+  try {
+    await file.read(header, 0, headerBytes, 0)
+  } finally {
+    await file.close()
+  }
+  // https://www.sqlite.org/fileformat2.html#the_database_header
+  const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)
+  const pages = header.readUInt32BE(28)
+  const isSqlite = header.toString('latin1', 0, 16) === 'SQLite format 3\0'
+  if (isSqlite && size >= pages * pageBytes) return
+  throw new HistoryError(
+    'HISTORY_CORRUPT',
+    isSqlite
+      ? `${path} was cut off: it has ${size} of ${pages * pageBytes} bytes; restore it or name another`
+      : `${path} is no SQLite file; name another`,
+  )
+}
+
+const headerBytes = 100

@@ -1,0 +1,118 @@
+/**
+ * An event as the history holds it: its position, and what was published, decoded when asked for.
+ */
+import {
+  type CloudEvent,
+  decodeData,
+  type Headers,
+  type Identity,
+  type Message,
+  timeOf,
+} from '../events/index.ts'
+import { unpackProperties } from './packed-properties.ts'
+
+export interface PositionedIdentity extends Identity {
+  readonly position: number
+  /** True where the message stated no id: the history gave it one, which its live copy does not have. */
+  readonly unidentified: boolean
+}
+
+/** An event with its place in the history. */
+export interface StoredEvent<Type extends string = string, Data = unknown>
+  extends CloudEvent<Type, Data>,
+    PositionedIdentity {
+  /** When the recorder wrote it. */
+  readonly recordedAt: Date
+}
+
+/** The columns of `EventRow`, in its order. */
+export const eventColumns = `position, source, id, type, subject, content_type, recorded_at, unidentified,
+  exchange, routing_key, properties, body`
+
+/** A row as an array: an object a row would take half as long again. */
+export type EventRow = readonly [
+  position: number,
+  source: string,
+  id: string,
+  type: string,
+  subject: string | null,
+  contentType: string | null,
+  recordedAt: number,
+  unidentified: number,
+  exchange: string | null,
+  routingKey: string,
+  properties: string,
+  body: string | Buffer,
+]
+
+/** Wraps a row; nothing is decoded until it is read. */
+export class RowEvent implements StoredEvent {
+  readonly position: number
+  readonly source: string
+  readonly id: string
+  readonly type: string
+  readonly subject: string | undefined
+  readonly unidentified: boolean
+  readonly #row: EventRow
+  readonly #exchange: string
+  #message: Message | undefined
+  #data: unknown
+  #decoded = false
+
+  /** @param exchange - The history's own. */
+  constructor(row: EventRow, exchange: string) {
+    const [position, source, id, type, subject, , , unidentified] = row
+    this.position = position
+    this.source = source
+    this.id = id
+    this.type = type
+    this.subject = subject ?? undefined
+    this.unidentified = unidentified === 1
+    this.#row = row
+    this.#exchange = exchange
+  }
+
+  /** In bytes, or in characters: about what it takes in memory. */
+  get bodyLength(): number {
+    const [, , , , , , , , , , , body] = this.#row
+    return body.length
+  }
+
+  get recordedAt(): Date {
+    const [, , , , , , recordedAt] = this.#row
+    return new Date(recordedAt)
+  }
+
+  get time(): string | undefined {
+    return timeOf(this.message.properties)
+  }
+
+  get dataschema(): string | undefined {
+    const schema = (this.message.properties.headers as Headers | undefined)?.['ce-dataschema']
+    return typeof schema === 'string' ? schema : undefined
+  }
+
+  get data(): unknown {
+    if (!this.#decoded) {
+      const [, , , , , contentType, , , , , , body] = this.#row
+      this.#data = decodeData(body, contentType ?? undefined, this)
+      this.#decoded = true
+    }
+    return this.#data
+  }
+
+  get message(): Message {
+    this.#message ??= toMessage(this.#row, this.#exchange)
+    return this.#message
+  }
+}
+
+function toMessage(row: EventRow, exchangeOfHistory: string): Message {
+  const [, source, id, type, subject, contentType, , , exchange, routingKey, properties, body] = row
+  return {
+    exchange: exchange ?? exchangeOfHistory,
+    routingKey,
+    properties: unpackProperties({ source, id, type, subject, contentType, properties }),
+    body: typeof body === 'string' ? Buffer.from(body) : body,
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * Writing a history: one writer at a time, batches, each one transaction on the disk when it returns.
+ */
+import type { Attributes, Message } from '../events/index.ts'
+
+/** A message to keep, with its attributes; without `id` the history gives it one. */
+export interface NewEvent extends Attributes {
+  readonly message: Message
+}
+
+export interface Batch {
+  readonly events: readonly NewEvent[]
+  /** Fences that came after these events: kept with the head that the events make. */
+  readonly fences: readonly string[]
+}
+
+export interface Appended {
+  /** The highest position after the batch. */
+  readonly head: number
+  readonly recorded: number
+  /** Events that the history had already, by (source, id). */
+  readonly duplicates: number
+  /**
+   * Events with the (source, id) of another one, but another body: no duplicates, and kept as events
+   * without identity.
+   */
+  readonly conflicts: number
+}
+
+export interface HistoryWriter {
+  /** The highest position. */
+  head(): Promise<number>
+  /**
+   * Appends a batch in one transaction; positions follow the order of the events.
+   *
+   * @throws HistoryError `HISTORY_UNAVAILABLE` where it cannot be written now: nothing of it was.
+   */
+  append(batch: Batch): Promise<Appended>
+  /** Keeps that the broker has taken the acknowledgement of every event up to a position. */
+  settle(position: number): Promise<void>
+  /** Events without identity whose acknowledgement is not known to have arrived, in position order. */
+  unsettled(): Promise<Message[]>
+  /** Lets the next writer in. */
+  close(): Promise<void>
+}
