@@ -1,0 +1,21 @@
+/** Stable codes of this folder's errors; a code never changes its meaning. */
+export type ConsumerErrorCode =
+  | 'CONSUMER_AHEAD'
+  | 'CONSUMER_CLOSED'
+  | 'CONSUMER_COMMIT_REFUSED'
+  | 'CONSUMER_HANDLER_FAILED'
+  | 'CONSUMER_HISTORY_TRUNCATED'
+  | 'CONSUMER_LOCKED'
+  | 'CONSUMER_STORE_FOREIGN'
+  | 'CONSUMER_STORE_UNAVAILABLE'
+
+/** What keeps a consumer from going on. `cause` holds the handler's or the database's own error. */
+export class ConsumerError extends Error {
+  readonly code: ConsumerErrorCode
+
+  constructor(code: ConsumerErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'ConsumerError'
+    this.code = code
+  }
+}

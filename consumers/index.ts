@@ -1,0 +1,14 @@
+export { type Certificate, certify, type Marks } from './certificate.ts'
+export { type Consumer, type ConsumerOptions, type ConsumerStatus, startConsumer } from './consumer.ts'
+export {
+  type ConsumerDefinition,
+  defineConsumer,
+  type Handler,
+  type HandlerContext,
+  type Handlers,
+  type RetryPolicy,
+} from './definition.ts'
+export { ConsumerError, type ConsumerErrorCode } from './errors.ts'
+export type { WaitingFor } from './hand-over.ts'
+export { readSqliteStore, type StoredConsumer } from './sqlite-store-reader.ts'
+export type { ConsumerState, Phase } from './store.ts'

@@ -1,0 +1,145 @@
+/**
+ * The link over RabbitMQ: the consumer's queue, its fences and its deliveries.
+ */
+import {
+  type Broker,
+  type BrokerChannel,
+  BrokerError,
+  consumerQueueOf,
+  type Delivery,
+  declareTopology,
+  fenceIdOf,
+  fenceMessage,
+  historyQueueOf,
+} from '../broker/index.ts'
+import { attributesOf, MessageEvent } from '../events/index.ts'
+import type { Link, LiveDelivery, LiveSession } from './link.ts'
+
+export interface QueueLinkOptions {
+  /** Sends the fences. RabbitMQ may stop reading from a connection that publishes: not that of the queue. */
+  readonly fenceBroker: Broker
+  readonly exchange: string
+  readonly consumer: string
+  readonly prefetch: number
+  /** Ends every wait for the broker. */
+  readonly signal: AbortSignal
+}
+
+export function queueLink(
+  broker: Broker,
+  { fenceBroker, exchange, consumer, prefetch, signal }: QueueLinkOptions,
+): Link {
+  const queue = consumerQueueOf(exchange, consumer)
+  return {
+    bind: () => declareTopology(broker, { exchange, queues: [queue], signal }),
+    fence: (target, id) =>
+      sendFence(fenceBroker, { queue: target === 'own' ? queue : historyQueueOf(exchange), id, signal }),
+    async consume() {
+      const session = new QueueSession(await broker.openChannel({ signal }), signal)
+      await session.start(queue, prefetch)
+      return session
+    },
+  }
+}
+
+/** Sends a fence on a channel of its own, and waits for the confirm. */
+async function sendFence(
+  broker: Broker,
+  { queue, id, signal }: { queue: string; id: string; signal: AbortSignal },
+): Promise<void> {
+  const channel = await broker.openChannel({ confirm: true, signal })
+  try {
+    const confirmed = new Promise<void>((resolve, reject) => {
+      let isReturned = false
+      channel.onReturn(() => {
+        isReturned = true
+      })
+      channel.onConfirm((_tag, { accepted }) => {
+        if (accepted && !isReturned) resolve()
+        else reject(new BrokerError('BROKER_QUEUE_LOST', `Queue ${queue} did not take a fence`))
+      })
+      void channel.closed.then((cause) =>
+        reject(
+          new BrokerError('BROKER_CHANNEL_LOST', 'The channel ended before a fence was confirmed', { cause }),
+        ),
+      )
+      try {
+        channel.publish(fenceMessage(queue, id))
+      } catch (cause) {
+        reject(new BrokerError('BROKER_CHANNEL_LOST', 'The channel ended before a fence was sent', { cause }))
+      }
+    })
+    await confirmed
+  } finally {
+    await channel.close()
+  }
+}
+
+class QueueSession implements LiveSession {
+  readonly #channel: BrokerChannel
+  #deliveries: Delivery[] = []
+  #cause: Error | undefined
+  #wake: (() => void) | undefined
+
+  constructor(channel: BrokerChannel, signal: AbortSignal) {
+    this.#channel = channel
+    const wake = () => this.#wake?.()
+    signal.addEventListener('abort', wake)
+    void channel.closed.then(() => signal.removeEventListener('abort', wake))
+    void channel.closed.then((cause) => {
+      this.#cause = cause
+      this.#wake?.()
+    })
+  }
+
+  get isOpen(): boolean {
+    return this.#channel.isOpen
+  }
+
+  get cause(): Error | undefined {
+    return this.#cause
+  }
+
+  async start(queue: string, prefetch: number): Promise<void> {
+    await this.#channel.consume(queue, {
+      prefetch,
+      onDelivery: (delivery) => {
+        this.#deliveries.push(delivery)
+        this.#wake?.()
+      },
+    })
+  }
+
+  async ready(waitMsMax: number): Promise<void> {
+    if (this.#deliveries.length > 0 || !this.isOpen) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => this.#wake?.(), waitMsMax)
+      this.#wake = () => {
+        clearTimeout(timer)
+        this.#wake = undefined
+        resolve()
+      }
+    })
+  }
+
+  take(max: number): LiveDelivery[] {
+    return this.#deliveries.splice(0, max).map(toLiveDelivery)
+  }
+
+  ackUpTo(deliveryTag: number): void {
+    this.#channel.ackUpTo(deliveryTag)
+  }
+
+  async close(): Promise<void> {
+    await this.#channel.close()
+  }
+}
+
+function toLiveDelivery(delivery: Delivery): LiveDelivery {
+  const { deliveryTag } = delivery
+  const fence = fenceIdOf(delivery)
+  if (fence !== undefined) return { deliveryTag, fence, event: undefined }
+  const { id, ...attributes } = attributesOf(delivery)
+  const event = id === undefined ? undefined : new MessageEvent({ id, ...attributes }, delivery)
+  return { deliveryTag, fence: undefined, event }
+}

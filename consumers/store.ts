@@ -1,0 +1,77 @@
+/**
+ * The consumer's store: its own tables and the marks of what it has applied, in one transaction.
+ *
+ * The marks are a state (cursor, counts, checksum) and the inbox: the identities applied from the live
+ * queue. An entry waits until the cursor has passed it, and is kept for a while after, as is what was
+ * replayed of the same time, so that a recent duplicate is recognised even while the history is away.
+ */
+import type { Identity } from '../events/index.ts'
+
+export type Phase = 'replaying' | 'live' | 'stopped'
+
+export interface ConsumerState {
+  readonly phase: Phase
+  /** Every event at or below this position has been applied. */
+  readonly cursor: number
+  /** Events that took effect, each once. */
+  readonly replayed: number
+  readonly live: number
+  /** Deliveries that had been applied before and were acknowledged without effect. */
+  readonly duplicates: number
+  /** Of the applied events, those that stated no id. */
+  readonly unidentified: number
+  /** Times the audit found an event that the live queue had lost. */
+  readonly repairs: number
+  /** Over the identities of all applied events. */
+  readonly checksum: string
+}
+
+export const initialState: ConsumerState = {
+  phase: 'stopped',
+  cursor: 0,
+  replayed: 0,
+  live: 0,
+  duplicates: 0,
+  unidentified: 0,
+  repairs: 0,
+  checksum: '0'.repeat(32),
+}
+
+/** `waiting`: applied live, not yet passed by the cursor; `passed`: kept for duplicates. */
+export type InboxMark = 'waiting' | 'passed'
+
+/** The store within one transaction. */
+export interface StoreTransaction<Tx> {
+  /** What the definition's `prepare` returned. */
+  readonly tx: Tx
+  /** The marks of these identities, in their order; undefined where the inbox does not have one. */
+  marks(identities: readonly Identity[]): Promise<(InboxMark | undefined)[]>
+  /**
+   * Puts identities into the inbox.
+   *
+   * @param passedAt - For what the cursor has passed: when, in milliseconds since 1970. Default: waiting.
+   */
+  add(identities: readonly Identity[], passedAt?: number): Promise<void>
+  /** The cursor has passed these; `at` is when, in milliseconds since 1970. */
+  pass(identities: readonly Identity[], at: number): Promise<void>
+  /** Forgets what was passed before this moment. */
+  forget(passedBefore: number): Promise<void>
+  save(state: ConsumerState): Promise<void>
+}
+
+export interface ConsumerStore<Tx> {
+  /** The state as it was last committed. */
+  state(): Promise<ConsumerState>
+  /** The identities that wait in the inbox. */
+  waiting(): Promise<Identity[]>
+  /**
+   * Runs `work` in a transaction that commits when it resolves and rolls back when it rejects, with what
+   * it rejected with. One at a time.
+   *
+   * @throws ConsumerError `CONSUMER_STORE_UNAVAILABLE` where it cannot be written now (disk full, locked),
+   *   `CONSUMER_COMMIT_REFUSED` where what `work` wrote breaks a constraint that is checked at the end:
+   *   nothing was written.
+   */
+  transaction<Result>(work: (transaction: StoreTransaction<Tx>) => Promise<Result>): Promise<Result>
+  close(): Promise<void>
+}

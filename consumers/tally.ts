@@ -1,0 +1,55 @@
+/**
+ * The tally of a transaction: the state that it will leave, counted up while it runs.
+ */
+import { Checksum, type Identity } from '../events/index.ts'
+import type { ConsumerState, Phase } from './store.ts'
+
+export class Tally {
+  phase!: Phase
+  cursor!: number
+  replayed!: number
+  live!: number
+  duplicates!: number
+  unidentified!: number
+  repairs!: number
+  #checksum!: Checksum
+
+  constructor(state: ConsumerState) {
+    this.restart(state)
+  }
+
+  restart(state: ConsumerState): void {
+    this.phase = state.phase
+    this.cursor = state.cursor
+    this.replayed = state.replayed
+    this.live = state.live
+    this.duplicates = state.duplicates
+    this.unidentified = state.unidentified
+    this.repairs = state.repairs
+    this.#checksum = new Checksum(state.checksum)
+  }
+
+  count(
+    { source, id }: Identity,
+    { replayed, unidentified }: { replayed: boolean; unidentified: boolean },
+  ): void {
+    if (replayed) this.replayed += 1
+    else this.live += 1
+    if (unidentified) this.unidentified += 1
+    this.#checksum.add(source, id)
+  }
+
+  toState(): ConsumerState {
+    const { phase, cursor, replayed, live, duplicates, unidentified, repairs } = this
+    return {
+      phase,
+      cursor,
+      replayed,
+      live,
+      duplicates,
+      unidentified,
+      repairs,
+      checksum: this.#checksum.toString(),
+    }
+  }
+}
