@@ -1,0 +1,19 @@
+/** The parts of the bench by name. Each module exports `open`, which makes all that is needed before the clock may start. */
+
+export const parts = {
+  publisher: () => import('./ours/publisher.ts'),
+  recorder: () => import('./ours/recorder.ts'),
+  replay: () => import('./ours/replay.ts'),
+  bootstrap: () => import('./ours/bootstrap.ts'),
+  'bare-publisher': () => import('./peers/bare-publisher.ts'),
+  'idle-consumer': () => import('./peers/idle-consumer.ts'),
+  'plain-recorder': () => import('./peers/plain-recorder.ts'),
+  'rabbitmq-stream': () => import('./peers/rabbitmq-stream.ts'),
+  jetstream: () => import('./peers/jetstream.ts'),
+  'bare-loop': () => import('./peers/bare-loop.ts'),
+}
+
+export type PartName = keyof typeof parts
+
+/** What the `open` of a part takes; it travels as JSON. */
+export type SetupOf<Name extends PartName> = Parameters<Awaited<ReturnType<(typeof parts)[Name]>>['open']>[0]

@@ -1,0 +1,21 @@
+/** A certificate for people. */
+import type { Certificate } from '../../consumers/index.ts'
+import { count } from './progress.ts'
+import { listOf } from './table.ts'
+
+export function certificateList(certificate: Certificate): string[] {
+  const { consumer, exchange, cursor, head, applied, beyond, unidentified, checksum, history } = certificate
+  const differs =
+    checksum === history.checksum ? 'as in the history' : `but ${history.checksum} in the history`
+  return listOf({
+    consumer,
+    exchange,
+    cursor: `${count(cursor)} of ${count(head)}`,
+    applied: `${count(applied)}, ${count(beyond)} of them beyond the cursor`,
+    history: `${count(history.count)} up to the cursor`,
+    'without id': unidentified,
+    checksum: `${checksum}, ${differs}`,
+    complete: certificate.complete,
+    level: certificate.level,
+  })
+}

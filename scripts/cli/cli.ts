@@ -1,0 +1,99 @@
+/**
+ * What a command works with: its output, its words to people, its settings, and the end it may be told of.
+ */
+import { resolve } from 'node:path'
+import type { Logger } from '../../events/index.ts'
+import { exitCodeOfSignal, Interrupted } from './errors.ts'
+import type { Io } from './io.ts'
+import { jsonLogger, peopleLogger } from './logger.ts'
+import { Output } from './output.ts'
+import { type ProgressOptions, showProgress } from './progress.ts'
+import { Screen } from './screen.ts'
+import { brokerSetting, historySetting, type Setting } from './settings.ts'
+
+export class Cli {
+  readonly output: Output
+  readonly screen: Screen
+  readonly #io: Io
+  #logger: Logger | undefined
+  #logsJson = false
+  #stop: { readonly signal: AbortSignal; end(): void } | undefined
+
+  constructor(io: Io) {
+    this.#io = io
+    this.output = new Output(io.stdout)
+    this.screen = new Screen(io)
+  }
+
+  get stdin(): Io['stdin'] {
+    return this.#io.stdin
+  }
+
+  get cwd(): string {
+    return this.#io.cwd
+  }
+
+  get logger(): Logger {
+    this.#logger ??= peopleLogger({ screen: this.screen })
+    return this.#logger
+  }
+
+  get logsJson(): boolean {
+    return this.#logsJson
+  }
+
+  useLogger({ json, verbose }: { json: boolean; verbose: boolean }): void {
+    const { screen } = this
+    this.#logsJson = json
+    this.#logger = json ? jsonLogger({ screen, verbose }) : peopleLogger({ screen, verbose })
+  }
+
+  /** A word to whoever started the command. */
+  say(text: string): void {
+    if (this.#logsJson) this.logger.info('notice', { text })
+    else this.screen.line(text)
+  }
+
+  /** A path as it was typed, from the folder it was typed in. */
+  path(typed: string): string {
+    return resolve(this.#io.cwd, typed)
+  }
+
+  broker(option: string | undefined): Promise<Setting<readonly string[]>> {
+    return brokerSetting(option, this.#io)
+  }
+
+  history(option: string | undefined): Promise<Setting<string>> {
+    return historySetting(option, this.#io)
+  }
+
+  /** @returns What ends it. */
+  progress(options: Pick<ProgressOptions, 'unit' | 'read'>): () => void {
+    const { screen } = this
+    return showProgress({ ...options, screen, ...(this.#logsJson && { logger: this.logger }) })
+  }
+
+  /**
+   * Takes SIGINT, SIGTERM and SIGHUP over: the first aborts this signal with an `Interrupted`, and the
+   * command ends in good order; a second one ends the process at once. A command that never asks for it
+   * ends at the first.
+   */
+  stopSignal(): AbortSignal {
+    this.#stop ??= stopOnSignals(this.#io)
+    return this.#stop.signal
+  }
+
+  close(): void {
+    this.#stop?.end()
+    this.screen.status('')
+  }
+}
+
+function stopOnSignals(io: Io): { signal: AbortSignal; end(): void } {
+  const controller = new AbortController()
+  const end = io.onSignal((signal) => {
+    if (controller.signal.aborted) io.exit(exitCodeOfSignal(signal))
+    else controller.abort(new Interrupted(signal))
+  })
+  return { signal: controller.signal, end }
+}

@@ -1,0 +1,27 @@
+/** Every command, in the order in which help lists them. */
+import type { Command } from '../command.ts'
+import { bootstrapCommand } from './bootstrap.ts'
+import { certificateCommand } from './consumers-certificate.ts'
+import { statusCommand } from './consumers-status.ts'
+import { downCommand } from './down.ts'
+import { headCommand } from './history-head.ts'
+import { listCommand } from './history-list.ts'
+import { showCommand } from './history-show.ts'
+import { tailCommand } from './history-tail.ts'
+import { publishCommand } from './publish.ts'
+import { recordCommand } from './record.ts'
+import { upCommand } from './up.ts'
+
+export const commands: readonly Command[] = [
+  upCommand,
+  downCommand,
+  publishCommand,
+  recordCommand,
+  bootstrapCommand,
+  headCommand,
+  listCommand,
+  showCommand,
+  tailCommand,
+  statusCommand,
+  certificateCommand,
+]

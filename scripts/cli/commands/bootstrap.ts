@@ -1,0 +1,137 @@
+/** `backstory bootstrap`: a consumer definition, run until it has caught up. */
+import type { Consumer, ConsumerDefinition, ConsumerStatus } from '../../../consumers/index.ts'
+import { certificateList } from '../certificate-list.ts'
+import type { Cli } from '../cli.ts'
+import { brokerOption, defineCommand, historyOption, jsonOption, waitBrokerOption } from '../command.ts'
+import { CliError, exitCodes } from '../errors.ts'
+import { loadModule } from '../load-module.ts'
+import { openBroker } from '../open-broker.ts'
+import type { Reading } from '../progress.ts'
+
+export const bootstrapCommand = defineCommand({
+  name: 'bootstrap',
+  summary: 'Run a consumer until it has applied the whole history and is live; then certify it and end',
+  positionals: {
+    module: {
+      kind: 'one',
+      describe: 'A .ts or .js file that exports a consumer, as defineConsumer makes it',
+    },
+  },
+  options: {
+    export: {
+      type: 'text',
+      value: 'NAME',
+      describe: 'The export that is the consumer',
+      defaultDescription: 'default',
+    },
+    store: {
+      type: 'text',
+      value: 'FILE',
+      describe: "The consumer's own SQLite file, made where missing",
+      defaultDescription: './<consumer>.db',
+    },
+    history: historyOption,
+    broker: brokerOption,
+    'wait-broker': waitBrokerOption,
+    live: { type: 'flag', describe: 'Go on live, until it is interrupted' },
+    settle: {
+      type: 'seconds',
+      min: 0,
+      max: 600,
+      default: 1,
+      describe: 'Pause after the queue is bound, for a cluster to learn of it',
+    },
+    json: { ...jsonOption, describe: 'The certificate as JSON' },
+  },
+  examples: [
+    ['bootstrap ./shipping.ts', 'Catch up, print the certificate, end'],
+    ['bootstrap ./consumers.js --export shipping --store data/shipping.db', 'One of several consumers'],
+    ['bootstrap ./shipping.ts --live', 'Catch up, then go on live'],
+  ],
+  async run({ module, store, history, broker, live, settle, json, ...rest }, cli) {
+    const definition = await loadDefinition(cli.path(module), rest.export ?? 'default')
+    const { name } = definition
+    const { value: historyPath } = await cli.history(history)
+    const signal = cli.stopSignal()
+    const connection = await openBroker(cli, {
+      broker,
+      waitBroker: rest['wait-broker'],
+      name: `backstory consumer ${name}`,
+    })
+    try {
+      const { startConsumer } = await import('../../../consumers/index.ts')
+      await using consumer = await startConsumer(definition, {
+        broker: connection,
+        history: historyPath,
+        store: cli.path(store ?? `${name}.db`),
+        settleMs: Math.round(settle * 1_000),
+        logger: cli.logger,
+      })
+      await caughtUp(consumer, cli, signal)
+      if (live) await stopped(consumer, cli, signal)
+      const certificate = await consumer.certificate()
+      await consumer.close()
+      await consumer.stopped
+      if (json) await cli.output.json(certificate)
+      else await cli.output.lines(certificateList(certificate))
+      cli.say(
+        `Queue ${definition.exchange}.${name} stays bound and keeps what is published until the consumer runs again`,
+      )
+      return certificate.complete ? exitCodes.ok : exitCodes.checkFailed
+    } finally {
+      await connection.close()
+    }
+  },
+})
+
+/** @throws CliError as `loadModule` does, and `CLI_MODULE_INVALID` where it exports no consumer. */
+async function loadDefinition(path: string, name: string): Promise<ConsumerDefinition> {
+  const module = await loadModule(path)
+  const exported = module[name]
+  if (typeof exported !== 'object' || exported === null) {
+    const others = Object.keys(module).filter((other) => typeof module[other] === 'object')
+    const hint = others.length === 0 ? '' : `; it exports ${others.join(', ')}: name one with --export`
+    throw new CliError('CLI_MODULE_INVALID', `${path} has no ${name} export that is a consumer${hint}`)
+  }
+  const { defineConsumer } = await import('../../../consumers/index.ts')
+  try {
+    return defineConsumer(exported as ConsumerDefinition)
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause
+    throw new CliError('CLI_MODULE_INVALID', `${path} exports no consumer: ${cause.message}`, { cause })
+  }
+}
+
+/** @throws What ended the consumer; the signal's reason. */
+async function caughtUp(consumer: Consumer, cli: Cli, signal: AbortSignal): Promise<void> {
+  const startedAt = Date.now()
+  const end = cli.progress({ unit: 'positions', read: () => readingOf(consumer.status) })
+  try {
+    await Promise.race([consumer.caughtUp(), aborted(signal)])
+    signal.throwIfAborted()
+  } finally {
+    end()
+  }
+  const { consumer: name, applied, cursor } = consumer.status
+  const seconds = ((Date.now() - startedAt) / 1_000).toFixed(1)
+  cli.say(`Consumer ${name} has caught up in ${seconds} s: ${applied} events applied, cursor at ${cursor}`)
+}
+
+/** @throws What ended the consumer. */
+async function stopped(consumer: Consumer, cli: Cli, signal: AbortSignal): Promise<void> {
+  const end = cli.progress({ unit: 'positions', read: () => readingOf(consumer.status) })
+  try {
+    await Promise.race([consumer.stopped, aborted(signal)])
+  } finally {
+    end()
+  }
+}
+
+function readingOf({ cursor, head, phase, waitingFor }: ConsumerStatus): Reading {
+  return { done: cursor, total: head, note: waitingFor === undefined ? phase : `waits for the ${waitingFor}` }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}

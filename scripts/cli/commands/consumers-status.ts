@@ -1,0 +1,90 @@
+/** `backstory consumers status`: how far consumers are, from their stores. */
+import { existsSync } from 'node:fs'
+import type { StoredConsumer } from '../../../consumers/index.ts'
+import type { Cli } from '../cli.ts'
+import { defineCommand, historyOption, jsonOption } from '../command.ts'
+import { CliError, exitCodes } from '../errors.ts'
+import { withHistory } from '../open-history.ts'
+import { Table } from '../table.ts'
+
+export const statusCommand = defineCommand({
+  name: 'consumers status',
+  summary: 'Show how far the consumers in these stores are; needs no broker',
+  positionals: { stores: { kind: 'many', describe: 'SQLite files of consumers' } },
+  options: {
+    history: { ...historyOption, describe: 'The history, for head and lag; left out where there is none' },
+    json: jsonOption,
+  },
+  examples: [
+    ['consumers status production.db shipping.db', 'A table'],
+    ['consumers status shipping.db --json', 'For a program'],
+  ],
+  async run({ stores, history, json }, cli) {
+    const rows = []
+    for (const { store, consumer } of await readStores(cli, stores)) {
+      const { name, exchange, state, updatedAt, waiting } = consumer
+      const head = await headOf(cli, { history, exchange })
+      const lag = head === undefined ? undefined : head - state.cursor
+      const { phase, cursor, replayed, live, duplicates, repairs } = state
+      const beyond = waiting.length
+      const figures = {
+        phase,
+        cursor,
+        head,
+        lag,
+        applied: replayed + live,
+        replayed,
+        live,
+        duplicates,
+        repairs,
+      }
+      rows.push({ consumer: name, exchange, ...figures, beyond, updatedAt: updatedAt.toISOString(), store })
+    }
+    if (json) await cli.output.lines(rows.map((row) => JSON.stringify(row)))
+    else await cli.output.lines(tableOf(rows))
+    return exitCodes.ok
+  },
+})
+
+/** A phase is the one that was last saved: what was killed has not said goodbye. */
+function tableOf(rows: readonly Record<string, string | number | undefined>[]): string[] {
+  const columns = ['consumer', 'exchange', 'phase', 'cursor', 'head', 'lag', 'applied', 'replayed', 'live']
+  const all = [...columns, 'duplicates', 'repairs', 'updatedAt']
+  return new Table([...all.slice(0, -1), 'updated']).page(rows.map((row) => all.map((column) => row[column])))
+}
+
+/** @throws ConsumerError as `readSqliteStore` does; CliError `CLI_FILE_UNREADABLE` where one is missing. */
+export async function readStores(
+  cli: Cli,
+  stores: readonly string[],
+): Promise<{ store: string; consumer: StoredConsumer }[]> {
+  const { readSqliteStore } = await import('../../../consumers/index.ts')
+  const found = []
+  for (const store of stores) {
+    // Reading makes none, and its error could not tell a store from a history.
+    if (!existsSync(cli.path(store))) {
+      throw new CliError(
+        'CLI_FILE_UNREADABLE',
+        `${store} does not exist; name the store of a consumer that has run`,
+      )
+    }
+    for (const consumer of await readSqliteStore(cli.path(store))) found.push({ store, consumer })
+  }
+  return found
+}
+
+/** Undefined where no history was named and none of that exchange is where it would be. */
+async function headOf(
+  cli: Cli,
+  { history, exchange }: { history: string | undefined; exchange: string },
+): Promise<number | undefined> {
+  const { origin } = await cli.history(history)
+  try {
+    return await withHistory(cli, { history, exchange }, async (reader) => (await reader.bounds()).head)
+  } catch (error) {
+    const { code } = error as { code?: unknown }
+    const isElsewhere = code === 'HISTORY_NOT_FOUND' || code === 'HISTORY_FOREIGN'
+    if (origin === 'default' && isElsewhere) return undefined
+    throw error
+  }
+}

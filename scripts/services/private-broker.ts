@@ -1,0 +1,196 @@
+/**
+ * A private broker: an installed rabbitmq-server in a folder and on ports of its own, loopback only,
+ * without plugins, gone without a trace when it is stopped or when this process ends, `kill -9` included.
+ *
+ * It can be killed and started again on the same ports and data, as a machine that lost its power would.
+ */
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { installAdvice } from './advice.ts'
+import {
+  type BrokerNode,
+  epmdCommand,
+  logTail,
+  type NodeCommand,
+  type NodePorts,
+  openLog,
+  serverCommand,
+  urlOf,
+  writeNodeFiles,
+} from './broker-node.ts'
+import { ServiceError } from './errors.ts'
+import { type GuardedName, type GuardedProcess, Guardian } from './guardian.ts'
+import { findInstallation, type Installation } from './installation.ts'
+import { drawPort, isFree, listening } from './ports.ts'
+import { brokerReady } from './readiness.ts'
+
+export interface PrivateBrokerOptions {
+  /** Kept at the end, data and all. Default: a temporary one, removed at the end. */
+  readonly folder?: string
+  /** AMQP port. Default: a free one. */
+  readonly port?: number
+  /** Gets a line when it starts. Default: none. */
+  readonly say?: (line: string) => void
+}
+
+const startTimeoutMs = 120_000
+/** Draws of ports, should another process take one between the draw and the start. */
+const portDraws = 3
+
+/**
+ * Starts a broker and resolves when it serves; about 6 s.
+ *
+ * @throws ServiceError `SERVICE_NOT_FOUND` where no rabbitmq-server is installed (the message has the
+ *   commands that install it); `SERVICE_START_FAILED` where it does not start, with the end of its log.
+ */
+export async function startPrivateBroker({
+  folder,
+  port,
+  say = () => {},
+}: PrivateBrokerOptions = {}): Promise<PrivateBroker> {
+  const installation = findInstallation({ path: process.env.PATH ?? '' })
+  if (installation === undefined) {
+    throw new ServiceError('SERVICE_NOT_FOUND', `No rabbitmq-server is installed.\n${installAdvice()}`)
+  }
+  if (port !== undefined && !(await isFree(port))) {
+    throw new ServiceError(
+      'SERVICE_START_FAILED',
+      `Port ${port} is taken; end what listens there or name another`,
+    )
+  }
+  for (let draw = 1; ; draw += 1) {
+    const broker = await newBroker(installation, { folder, port })
+    say(`Starting a private RabbitMQ (${installation.server}) on port ${broker.port}`)
+    try {
+      await broker.start()
+      return broker
+    } catch (error) {
+      const retry = draw < portDraws && portWasTaken(error)
+      await broker.stop()
+      if (!retry) throw error
+    }
+  }
+}
+
+async function newBroker(
+  installation: Installation,
+  { folder, port }: { folder?: string; port?: number },
+): Promise<PrivateBroker> {
+  const ports = { amqp: port ?? (await drawPort()), distribution: await drawPort(), epmd: await drawPort() }
+  const place = folder === undefined ? await mkdtemp(join(tmpdir(), 'backstory-broker-')) : resolve(folder)
+  const guardian = new Guardian({ folder: folder === undefined ? place : undefined })
+  const nodeName = 'backstory@localhost'
+  return new PrivateBroker({ installation, folder: place, ports, nodeName }, guardian)
+}
+
+export class PrivateBroker {
+  readonly #node: BrokerNode
+  readonly #guardian: Guardian
+  #server: GuardedProcess | undefined
+  #epmd: GuardedProcess | undefined
+
+  constructor(node: BrokerNode, guardian: Guardian) {
+    this.#node = node
+    this.#guardian = guardian
+  }
+
+  get url(): string {
+    return urlOf(this.#node)
+  }
+
+  /** The AMQP port. */
+  get port(): number {
+    return this.#node.ports.amqp
+  }
+
+  get ports(): NodePorts {
+    return this.#node.ports
+  }
+
+  get folder(): string {
+    return this.#node.folder
+  }
+
+  /** The Erlang VM's; another one after each start, undefined while it is down. */
+  get pid(): number | undefined {
+    return this.#server?.isRunning ? this.#server.pid : undefined
+  }
+
+  /**
+   * Starts it again after `kill()`, on the same ports and data, and resolves when it serves.
+   *
+   * @throws ServiceError `SERVICE_START_FAILED` where it does not, with the end of its log.
+   */
+  async start(): Promise<void> {
+    if (this.pid !== undefined) return
+    await writeNodeFiles(this.#node)
+    this.#epmd ??= await this.#startEpmd()
+    this.#server = await this.#spawn('server', serverCommand(this.#node))
+    await this.#untilUp('RabbitMQ', this.#server, (signal) =>
+      brokerReady(this.url, { timeoutMs: startTimeoutMs, signal }),
+    )
+  }
+
+  /** Ends the Erlang VM with SIGKILL, and resolves when it has gone. Does nothing while it is down. */
+  async kill(): Promise<void> {
+    await this.#server?.kill()
+  }
+
+  /** Ends it for good, with its epmd and, where temporary, its folder. */
+  async stop(): Promise<void> {
+    await this.#guardian.end()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  async #startEpmd(): Promise<GuardedProcess> {
+    const epmd = await this.#spawn('epmd', epmdCommand(this.#node))
+    // Where it is not up yet when the server starts, Erlang starts one of its own, out of our hands.
+    await this.#untilUp('epmd', epmd, (signal) => listening(this.#node.ports.epmd, { signal }))
+    return epmd
+  }
+
+  /** Waits until `up` says so, or the process has gone, whichever comes first. */
+  async #untilUp(
+    name: string,
+    started: GuardedProcess,
+    up: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const giveUp = new AbortController()
+    const isUp = up(giveUp.signal)
+    try {
+      await Promise.race([isUp, started.exited])
+    } catch (cause) {
+      await started.kill()
+      await this.#fail(`${name} did not come up`, cause)
+    } finally {
+      isUp.catch(() => {})
+      giveUp.abort()
+    }
+    if (!started.isRunning) await this.#fail(`${name} ended while it started`)
+  }
+
+  async #spawn(name: GuardedName, command: NodeCommand): Promise<GuardedProcess> {
+    const log = await openLog(this.#node)
+    try {
+      return this.#guardian.start(name, { ...command, output: log.fd })
+    } finally {
+      await log.close()
+    }
+  }
+
+  async #fail(what: string, cause?: unknown): Promise<never> {
+    const tail = await logTail(this.#node)
+    const { installation } = this.#node
+    const message = `${what} (${installation.server}). The end of its log:\n${tail}`
+    throw new ServiceError('SERVICE_START_FAILED', message, { cause })
+  }
+}
+
+/** What epmd and RabbitMQ write to their log then. */
+function portWasTaken(error: unknown): boolean {
+  return error instanceof Error && /eaddrinuse|address already in use|in use by another/i.test(error.message)
+}

@@ -1,0 +1,109 @@
+/**
+ * The test runner behind `npm test` and `npm run test:long`.
+ *
+ * Node 20 finds no .ts tests by itself. This collects them, starts one RabbitMQ for all of them, never the
+ * user's own where a private one can be started, and hands back node's exit code. Nothing is printed
+ * after node's summary, so that the output ends with it.
+ *
+ *     npm test                        all but the long ones
+ *     npm test -- topology recorder   the files whose path holds one of the words
+ *     npm run test:long               those of test/long
+ */
+import { spawn } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { join, sep } from 'node:path'
+import { parseArgs } from 'node:util'
+import { BrokerError } from '../broker/index.ts'
+import { ServiceError } from './services/errors.ts'
+import { type FoundBroker, findBroker } from './services/find-broker.ts'
+
+const root = join(import.meta.dirname, '..')
+const folders = [
+  'events',
+  'broker',
+  'publisher',
+  'history',
+  'consumers',
+  'replay',
+  'edison',
+  'scripts',
+  'test',
+]
+const longFolder = join('test', 'long')
+/** A file as a whole, and each test in it. */
+const timeoutMs = { usual: 180_000, long: 1_800_000 }
+
+process.exitCode = await main()
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    options: { long: { type: 'boolean' } },
+    allowPositionals: true,
+  })
+  const long = values.long === true
+  const files = testFiles({ long, words: positionals })
+  if (files.length === 0) {
+    say(`No test file's path holds ${positionals.join(' or ') || longFolder}`)
+    return 1
+  }
+  const broker = files.some(mayNeedBroker) ? await startBroker() : undefined
+  if (broker === null) return 1
+  try {
+    return await runTests(files, { long, brokerUrl: broker?.url })
+  } finally {
+    await broker?.close()
+  }
+}
+
+function testFiles({ long, words }: { long: boolean; words: readonly string[] }): string[] {
+  return folders
+    .filter((folder) => existsSync(join(root, folder)))
+    .flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true }).map((file) => join(folder, String(file))),
+    )
+    .filter((file) => file.endsWith('.test.ts') && file.startsWith(longFolder + sep) === long)
+    .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+    .sort()
+}
+
+/** What needs none sits beside its subject. */
+function mayNeedBroker(file: string): boolean {
+  return file.startsWith(`test${sep}`)
+}
+
+async function startBroker(): Promise<FoundBroker | null> {
+  const started = performance.now()
+  try {
+    const broker = await findBroker({ url: process.env.BACKSTORY_BROKER, preferPrivate: true, say })
+    say(`RabbitMQ was ready after ${((performance.now() - started) / 1_000).toFixed(1)} s`)
+    return broker
+  } catch (error) {
+    if (!(error instanceof ServiceError || error instanceof BrokerError)) throw error
+    say(`${error.message}\n(${error.code})`)
+    return null
+  }
+}
+
+async function runTests(
+  files: readonly string[],
+  { long, brokerUrl }: { long: boolean; brokerUrl: string | undefined },
+): Promise<number> {
+  const env: NodeJS.ProcessEnv = { ...process.env, BACKSTORY_TEST_BROKER: brokerUrl }
+  if (brokerUrl === undefined) delete env.BACKSTORY_TEST_BROKER
+  delete env.BACKSTORY_BROKER
+  delete env.BACKSTORY_HISTORY
+  const timeout = long ? timeoutMs.long : timeoutMs.usual
+  const options = ['--test-concurrency=2', `--test-timeout=${timeout}`, '--test-reporter=spec']
+  const child = spawn(process.execPath, ['--import', 'tsx', '--test', ...options, ...files], {
+    cwd: root,
+    env,
+    stdio: 'inherit',
+  })
+  // A terminal sends its interrupt to both; the tests end first, then their broker.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal))
+  return await new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)))
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`)
+}
