@@ -108,16 +108,25 @@ export class GuardedProcess {
 
   /** Ends it now with SIGKILL, and resolves when it has gone. */
   async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  /** Asks it to end with SIGTERM, and resolves when it has gone. */
+  async terminate(): Promise<void> {
+    await this.#end('SIGTERM')
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     // Nothing else may keep this process alive while it waits.
     this.#child.ref()
-    if (this.isRunning) endGroup(this.pid)
+    if (this.isRunning) endGroup(this.pid, signal)
     await this.exited
   }
 }
 
-function endGroup(pid: number): void {
+function endGroup(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, 'SIGKILL')
+    process.kill(-pid, signal)
   } catch {
     // It has gone on its own meanwhile.
   }

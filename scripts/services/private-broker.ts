@@ -118,7 +118,7 @@ export class PrivateBroker {
   }
 
   /**
-   * Starts it again after `kill()`, on the same ports and data, and resolves when it serves.
+   * Starts it again after `kill()` or `shutDown()`, on the same ports and data, and resolves when it serves.
    *
    * @throws ServiceError `SERVICE_START_FAILED` where it does not, with the end of its log.
    */
@@ -135,6 +135,11 @@ export class PrivateBroker {
   /** Ends the Erlang VM with SIGKILL, and resolves when it has gone. Does nothing while it is down. */
   async kill(): Promise<void> {
     await this.#server?.kill()
+  }
+
+  /** Shuts RabbitMQ down in order, and resolves when it has gone; `start()` begins where it ended. */
+  async shutDown(): Promise<void> {
+    await this.#server?.terminate()
   }
 
   /** Ends it for good, with its epmd and, where temporary, its folder. */
