@@ -1,5 +1,6 @@
 export { HistoryError, type HistoryErrorCode, isTransient } from './errors.ts'
 export { canonicalPath } from './file-identity.ts'
+export { isPostgresUrl, openPostgres, type PostgresClient, postgresError, shownAddress } from './postgres.ts'
 export type { HistoryReader, HistorySummary, Page } from './reader.ts'
 export { type Recorder, type RecorderOptions, type RecorderStatus, startRecorder } from './recorder.ts'
 export { isHistory } from './schema.ts'

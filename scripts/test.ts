@@ -2,20 +2,21 @@
  * The test runner behind `npm test` and `npm run test:long`.
  *
  * Node 20 finds no .ts tests by itself. This collects them, starts one RabbitMQ for all of them, never the
- * user's own where a private one can be started, and hands back node's exit code. Nothing is printed
- * after node's summary, so that the output ends with it.
+ * user's own where a private one can be started, and one PostgreSQL for those that name it, and hands back
+ * node's exit code. Nothing is printed after node's summary, so that the output ends with it.
  *
  *     npm test                        all but the long ones
  *     npm test -- topology recorder   the files whose path holds one of the words
  *     npm run test:long               those of test/long
  */
 import { spawn } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { parseArgs } from 'node:util'
 import { BrokerError } from '../broker/index.ts'
 import { ServiceError } from './services/errors.ts'
 import { type FoundBroker, findBroker } from './services/find-broker.ts'
+import { findOrInstallPostgres } from './services/private-postgres.ts'
 
 const root = join(import.meta.dirname, '..')
 const folders = [
@@ -48,10 +49,12 @@ async function main(): Promise<number> {
   }
   const broker = files.some(mayNeedBroker) ? await startBroker() : undefined
   if (broker === null) return 1
+  const postgres = files.some(needsPostgres) ? await startPostgres() : undefined
   try {
-    return await runTests(files, { long, brokerUrl: broker?.url })
+    if (postgres === null) return 1
+    return await runTests(files, { long, brokerUrl: broker?.url, postgresUrl: postgres?.url })
   } finally {
-    await broker?.close()
+    await Promise.all([broker?.close(), postgres?.stop()])
   }
 }
 
@@ -84,12 +87,35 @@ async function startBroker(): Promise<FoundBroker | null> {
   }
 }
 
+function needsPostgres(file: string): boolean {
+  return /postgres/i.test(readFileSync(join(root, file), 'utf8'))
+}
+
+/** The server that the environment names is used as it is: each test makes a database of its own. */
+async function startPostgres(): Promise<{ url: string; stop(): Promise<void> } | null> {
+  const url = process.env.BACKSTORY_TEST_POSTGRES
+  if (url !== undefined) return { url, async stop() {} }
+  try {
+    return await findOrInstallPostgres({ say })
+  } catch (error) {
+    if (!(error instanceof ServiceError)) throw error
+    say(`${error.message}\n(${error.code})`)
+    return null
+  }
+}
+
 async function runTests(
   files: readonly string[],
-  { long, brokerUrl }: { long: boolean; brokerUrl: string | undefined },
+  {
+    long,
+    brokerUrl,
+    postgresUrl,
+  }: { long: boolean; brokerUrl: string | undefined; postgresUrl: string | undefined },
 ): Promise<number> {
-  const env: NodeJS.ProcessEnv = { ...process.env, BACKSTORY_TEST_BROKER: brokerUrl }
+  const env: NodeJS.ProcessEnv = { ...process.env }
   if (brokerUrl === undefined) delete env.BACKSTORY_TEST_BROKER
+  else env.BACKSTORY_TEST_BROKER = brokerUrl
+  if (postgresUrl !== undefined) env.BACKSTORY_TEST_POSTGRES = postgresUrl
   delete env.BACKSTORY_BROKER
   delete env.BACKSTORY_HISTORY
   const timeout = long ? timeoutMs.long : timeoutMs.usual

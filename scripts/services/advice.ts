@@ -29,6 +29,18 @@ export function installAdvice(system: System = thisSystem()): string {
   ].join('\n')
 }
 
+/** The same for PostgreSQL's server, which only tests and `bench` start. */
+export function postgresAdvice(system: System = thisSystem()): string {
+  const sudo = system.isRoot ? '' : 'sudo '
+  return [
+    ...(isDebian(system)
+      ? ['Install it:', ...indented([`${sudo}apt-get install -y postgresql`])]
+      : ['Install PostgreSQL 13 or later with its server, as your system has it.']),
+    'Or name one that runs, with a user that may make databases:',
+    ...indented(['export BACKSTORY_TEST_POSTGRES=postgres://user:password@host:5432/postgres']),
+  ].join('\n')
+}
+
 export function isDebian({ platform, distributions }: System): boolean {
   return platform === 'linux' && distributions.some((name) => name === 'debian' || name === 'ubuntu')
 }

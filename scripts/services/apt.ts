@@ -1,5 +1,5 @@
 /**
- * Installs rabbitmq-server with apt on Debian and Ubuntu, as root, without starting the system's broker.
+ * Installs a server with apt on Debian and Ubuntu, as root, without starting it as the system's own.
  *
  * Debian starts a service when it is installed, unless a policy file forbids it. Ours is put there for
  * the time of the installation by the shell that runs it, and removed by that shell however it ends: a
@@ -20,7 +20,7 @@ if [ ! -e "$policy" ]; then
   chmod 755 "$policy"
 fi
 apt-get update -o DPkg::Lock::Timeout=300
-apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 rabbitmq-server
+apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$1"
 `
 
 /** Whether this process may install packages with apt. */
@@ -28,14 +28,20 @@ export function mayInstallByApt(system: System = thisSystem()): boolean {
   return isDebian(system) && system.isRoot && existsSync('/usr/bin/apt-get')
 }
 
+/** The packages that may be installed. */
+export type AptPackage = 'rabbitmq-server' | 'postgresql'
+
 /**
- * Resolves when rabbitmq-server is installed; a minute or two.
+ * Resolves when the package is installed; a minute or two.
  *
  * @param options.say - Gets apt's progress, a line a step.
  * @throws ServiceError `SERVICE_INSTALL_FAILED` with the end of apt's output.
  */
-export async function installByApt({ say }: { say: (line: string) => void }): Promise<void> {
-  const { code, output } = await run('/bin/sh', ['-c', installScript], {
+export async function installByApt(
+  name: AptPackage,
+  { say }: { say: (line: string) => void },
+): Promise<void> {
+  const { code, output } = await run('/bin/sh', ['-c', installScript, 'backstory-apt', name], {
     env: { DEBIAN_FRONTEND: 'noninteractive' },
     onLine: (line) => {
       if (isProgress(line)) say(`  ${line.trim()}`)
@@ -43,7 +49,7 @@ export async function installByApt({ say }: { say: (line: string) => void }): Pr
   })
   if (code === 0) return
   const tail = output.split('\n').slice(-15).join('\n')
-  throw new ServiceError('SERVICE_INSTALL_FAILED', `apt-get could not install rabbitmq-server:\n${tail}`)
+  throw new ServiceError('SERVICE_INSTALL_FAILED', `apt-get could not install ${name}:\n${tail}`)
 }
 
 function isProgress(line: string): boolean {

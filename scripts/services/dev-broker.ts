@@ -116,7 +116,7 @@ async function start(place: string, say: (line: string) => void): Promise<DevBro
   }
   if (mayInstallByApt()) {
     say('Installing rabbitmq-server with apt-get, without starting it as a service')
-    await installByApt({ say })
+    await installByApt('rabbitmq-server', { say })
     const added = findInstallation({ path })
     if (added !== undefined) {
       return { ...(await startNode(place, { how: 'apt', installation: added, say })), alreadyUp: false }

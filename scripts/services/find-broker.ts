@@ -102,7 +102,7 @@ async function installedBroker({ say }: { say: Say }): Promise<FoundBroker | und
 async function aptBroker({ say }: { say: Say }): Promise<FoundBroker | undefined> {
   if (!mayInstallByApt()) return undefined
   say('Installing rabbitmq-server with apt-get, without starting it as a service')
-  await installByApt({ say })
+  await installByApt('rabbitmq-server', { say })
   return await privateBroker('apt', { say })
 }
 

@@ -111,9 +111,9 @@ export class GuardedProcess {
     await this.#end('SIGKILL')
   }
 
-  /** Asks it to end with SIGTERM, and resolves when it has gone. */
-  async terminate(): Promise<void> {
-    await this.#end('SIGTERM')
+  /** Asks it to end, by default with SIGTERM, and resolves when it has gone. */
+  async terminate(signal: 'SIGTERM' | 'SIGINT' = 'SIGTERM'): Promise<void> {
+    await this.#end(signal)
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

@@ -1,0 +1,119 @@
+/**
+ * PostgreSQL: connections on which a lost server is an error of ours, and no password is ever shown.
+ *
+ * The only importer of pg, loaded when a database is opened, so that a program on SQLite needs no driver.
+ * A connection may end at any moment between two queries; pg then emits `error`, which would end the
+ * process where nobody listens.
+ */
+import type { Client, ClientConfig } from 'pg'
+import { HistoryError } from './errors.ts'
+
+/** An open connection of pg. */
+export type PostgresClient = Client
+
+/** Whether an address names a PostgreSQL database rather than a file. */
+export function isPostgresUrl(address: string): boolean {
+  return /^postgres(ql)?:\/\//.test(address)
+}
+
+/** The address as it may be shown: without user, password and options, where it is one of PostgreSQL. */
+export function shownAddress(address: string): string {
+  if (!isPostgresUrl(address)) return address
+  try {
+    const { protocol, host, pathname } = new URL(address)
+    return `${protocol}//${host}${pathname}`
+  } catch {
+    return 'postgres://…'
+  }
+}
+
+/**
+ * Opens a connection to a PostgreSQL database.
+ *
+ * @param url - As in `postgres://user:password@host:5432/database`.
+ * @param options.name - Shown in `pg_stat_activity`.
+ * @param options.connectTimeoutMs - Default 5,000.
+ * @throws HistoryError `HISTORY_UNAVAILABLE` the server cannot be reached, or refuses for now;
+ *   `HISTORY_FOREIGN` it denies this user or has no such database; `HISTORY_DRIVER_MISSING`. TypeError for
+ *   an address that is no URL.
+ */
+export async function openPostgres(
+  url: string,
+  { name, connectTimeoutMs = 5_000 }: { name: string; connectTimeoutMs?: number },
+): Promise<PostgresClient> {
+  if (!isPostgresUrl(url) || !URL.canParse(url)) {
+    throw new TypeError('Expected a URL such as postgres://user:password@host:5432/database')
+  }
+  const Driver = await loadDriver()
+  const config: ClientConfig = {
+    connectionString: url,
+    application_name: name,
+    connectionTimeoutMillis: connectTimeoutMs,
+    keepAlive: true,
+  }
+  const client = new Driver(config)
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    return client
+  } catch (error) {
+    await client.end().catch(() => {})
+    throw postgresError(error, url)
+  }
+}
+
+/** The HistoryError for what pg threw where it tells of the server; errors of other kinds come back as they are. */
+export function postgresError(error: unknown, url: string): unknown {
+  if (error instanceof HistoryError || !(error instanceof Error)) return error
+  const shown = shownAddress(url)
+  if (isDenied(error)) {
+    return new HistoryError(
+      'HISTORY_FOREIGN',
+      `${shown} does not let us in (${error.message}): check user, password and the database's name`,
+      { cause: error },
+    )
+  }
+  if (!isAway(error)) return error
+  return new HistoryError(
+    'HISTORY_UNAVAILABLE',
+    `${shown} cannot be used now (${error.message || sqlState(error)}): start PostgreSQL, or look at its disk and its rights`,
+    { cause: error },
+  )
+}
+
+/** SQLSTATE of PostgreSQL, or the code of a system's error. */
+function sqlState(error: Error): string {
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : ''
+}
+
+/** 28: authorisation; 3D000: no such database; 42501: no right to it. */
+function isDenied(error: Error): boolean {
+  return /^(28\w{3}|3D000|42501)$/.test(sqlState(error))
+}
+
+/**
+ * Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html that say nothing of the data:
+ * connection (08), resources (53), operator's doing (57), system (58), read-only server (25006), and what
+ * is over as soon as another transaction is (40001, 40P01, 55P03). pg's own errors of a lost connection
+ * have no code.
+ */
+function isAway(error: Error): boolean {
+  const code = sqlState(error)
+  if (/^(08\w{3}|53\w{3}|57\w{3}|58\w{3}|25006|25P03|40001|40P01|55P03)$/.test(code)) return true
+  if (/^E[A-Z_]+$/.test(code)) return true
+  return code === '' && lostConnection.test(error.message)
+}
+
+const lostConnection =
+  /^(Connection terminated|timeout expired|Client has encountered a connection error|Client was closed|Query read timeout)/
+
+async function loadDriver(): Promise<typeof Client> {
+  try {
+    return (await import('pg')).default.Client
+  } catch (cause) {
+    throw new HistoryError('HISTORY_DRIVER_MISSING', 'PostgreSQL needs the package pg: npm install pg', {
+      cause,
+    })
+  }
+}
