@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { attributesOf, type HeaderValue, type Message, type Properties, toMessage } from '../events/index.ts'
-import { packProperties, unpackProperties } from './packed-properties.ts'
+import { packedSequence, packProperties, unpackProperties } from './packed-properties.ts'
 
 const defaults = { exchange: 'orders', source: '/edison/sales' }
 
@@ -23,13 +23,28 @@ function assertSame(found: Properties, expected: Properties): void {
   assert.deepEqual(Object.keys(found.headers ?? {}), Object.keys(expected.headers ?? {}))
 }
 
-test('of a message of ours a row keeps the time, and what headers it has besides', () => {
+test('of a message of ours a row keeps the time, the sequence, and what headers it has besides', () => {
   const time = '2026-03-01T08:00:00.250Z'
   const event = { type: 'order.placed', id: '1', subject: 'EC-1', time, data: {} }
   const plain = throughRow(toMessage(event, defaults))
   assert.equal(plain.text, `1772352000 ${time}`)
   const traced = throughRow(toMessage({ ...event, headers: { traceparent: '00-ab-cd-01' } }, defaults))
   assert.equal(traced.text, `1772352000 ${time} {"headers":{"traceparent":"00-ab-cd-01"}}`)
+  const sequence = '0lx3f9k2ab7qz.0000000000000042'
+  const sequenced = throughRow(
+    withHeader(toMessage(event, defaults), { name: 'ce-sequence', value: sequence }),
+  )
+  assert.equal(sequenced.text, `1772352000 ${time} 0lx3f9k2ab7qz.42`)
+  assert.equal(sequenced.properties.headers!['ce-sequence'], sequence)
+})
+
+test('what was packed before messages had a sequence is still read', () => {
+  const time = '2026-03-01T08:00:00.250Z'
+  const row = { id: '1', source: '/s', type: 't', subject: null, contentType: 'application/json' }
+  const traced = `1772352000 ${time} {"headers":{"traceparent":"00-ab cd-01"}}`
+  assert.equal(unpackProperties({ ...row, properties: traced }).headers!.traceparent, '00-ab cd-01')
+  assert.equal(packedSequence(traced), undefined)
+  assert.equal(unpackProperties({ ...row, properties: `1772352000 ${time}` }).headers!['ce-time'], time)
 })
 
 const text = fc.string({ minLength: 1, maxLength: 20 })
@@ -42,7 +57,17 @@ const value = fc.oneof(
 )
 const headers = fc.dictionary(name, value, { noNullPrototype: true })
 
-const ourMessage = fc
+/** As publishers make it, and what only looks like it. */
+const sequence: fc.Arbitrary<HeaderValue> = fc.oneof(
+  fc
+    .tuple(fc.stringMatching(/^[0-9a-z]{1,64}$/), fc.nat())
+    .map(([epoch, number]) => `${epoch}.${String(number).padStart(16, '0')}`),
+  fc.stringMatching(/^[0-9a-zA-Z .]{0,66}\.[0-9a-f]{15,17}$/),
+  fc.constantFrom('a.0000000000000000', '.0000000000000001', 'a.1', '42', '{', 'a b.0000000000000001'),
+  value,
+)
+
+const unsequencedMessage = fc
   .record(
     {
       type: text,
@@ -61,6 +86,12 @@ const ourMessage = fc
     { requiredKeys: ['type'], noNullPrototype: true },
   )
   .map((event) => toMessage(event, defaults))
+
+const ourMessage = fc
+  .tuple(unsequencedMessage, fc.option(sequence, { nil: undefined }))
+  .map(([message, value]) =>
+    value === undefined ? message : withHeader(message, { name: 'ce-sequence', value }),
+  )
 
 /** One thing other than our publisher makes it. */
 const change: fc.Arbitrary<Partial<Properties>> = fc.oneof(
@@ -81,7 +112,9 @@ const change: fc.Arbitrary<Partial<Properties>> = fc.oneof(
 )
 
 const headerChange = fc.record({
-  name: fc.constantFrom('specversion', 'id', 'source', 'type', 'time', 'subject').map((key) => `ce-${key}`),
+  name: fc
+    .constantFrom('specversion', 'id', 'source', 'type', 'time', 'subject', 'sequence')
+    .map((key) => `ce-${key}`),
   value: fc.constantFrom<HeaderValue>('', 'other', 'a b', '{', 5, null),
 })
 
@@ -112,7 +145,9 @@ for (const [title, message] of [
   test(`the properties of a message ${title} come back as they were published`, () => {
     fc.assert(
       fc.property(message, (published) => {
-        assertSame(throughRow(published).properties, published.properties)
+        const { text, properties } = throughRow(published)
+        assertSame(properties, published.properties)
+        assert.deepEqual(packedSequence(text), published.properties.headers?.['ce-sequence'])
       }),
       { numRuns: 5_000 },
     )

@@ -1,12 +1,20 @@
 /**
  * The properties of a message as its row keeps them: what the row's columns say is not said again.
  *
- * Of a message as our publisher makes it the columns have all but the time: kept is
- * `<timestamp> <time>` and, where it has more headers, a space and these as JSON. Any other message is
- * kept whole, as JSON, which begins with `{` (events/properties-json.ts). A small event would be twice as
- * large otherwise, and bytes are what recording and replaying cost.
+ * Of a message as our publisher makes it the columns have all but the time and the sequence: kept is
+ * `<timestamp> <time>`, then, where its last header is a sequence, a space and `<epoch>.<number>`, the
+ * number without the zeros that fill it up, then, where it has more headers, a space and these as JSON.
+ * Any other message is kept whole, as JSON, which begins with `{` (events/properties-json.ts), as no epoch
+ * does. A small event would be twice as large otherwise, and bytes are what recording and replaying cost.
  */
-import { decodeProperties, encodeProperties, eventProperties, type Properties } from '../events/index.ts'
+import {
+  decodeProperties,
+  encodeProperties,
+  eventProperties,
+  type Headers,
+  type HeaderValue,
+  type Properties,
+} from '../events/index.ts'
 import type { NewEvent } from './writer.ts'
 
 /** The columns that properties are put together from again. */
@@ -29,14 +37,16 @@ export function packProperties(event: NewEvent): string {
   if (!own.every((name, index) => names[index] === name)) return encodeProperties(properties)
   const packed = `${properties.timestamp} ${headers['ce-time']}`
   if (names.length === own.length) return packed
-  const more = Object.fromEntries(Object.entries(headers).slice(own.length))
-  return `${packed} ${encodeProperties({ headers: more })}`
+  const sequence = names.at(-1) === sequenceHeader ? packSequence(headers[sequenceHeader]) : undefined
+  if (sequence === undefined) return `${packed} ${encodeMore(headers, own.length)}`
+  if (names.length === own.length + 1) return `${packed} ${sequence}`
+  return `${packed} ${sequence} ${encodeMore(headers, own.length, -1)}`
 }
 
 export function unpackProperties(row: PackedRow): Properties {
   const text = row.properties
   if (text.startsWith('{')) return decodeProperties(text)
-  const [timestamp, time] = text.split(' ', 2) as [string, string]
+  const { timestamp, time, sequence, more } = split(text)
   const properties = eventProperties({
     id: row.id,
     source: row.source,
@@ -46,10 +56,59 @@ export function unpackProperties(row: PackedRow): Properties {
     timestamp: Number(timestamp),
     contentType: row.contentType!,
   })
-  const moreAt = timestamp.length + 1 + time.length + 1
-  if (moreAt > text.length) return properties
-  const more = decodeProperties(text.slice(moreAt)).headers
-  return { ...properties, headers: { ...properties.headers, ...more } }
+  if (more === undefined) {
+    if (sequence !== undefined) properties.headers[sequenceHeader] = unpackSequence(sequence)
+    return properties
+  }
+  // Spread, not assigned: a header may be called `__proto__`.
+  const headers = { ...properties.headers, ...decodeProperties(more).headers }
+  if (sequence !== undefined) headers[sequenceHeader] = unpackSequence(sequence)
+  return { ...properties, headers }
+}
+
+/** The text of the header `ce-sequence`, found without unpacking what else there is. */
+export function packedSequence(packed: string): HeaderValue | undefined {
+  if (packed.startsWith('{')) {
+    // Nearly no message of others has it, and parsing them all would cost more than reading them.
+    return packed.includes(sequenceHeader) ? decodeProperties(packed).headers?.[sequenceHeader] : undefined
+  }
+  const { sequence, more } = split(packed)
+  if (sequence !== undefined) return unpackSequence(sequence)
+  return more?.includes(sequenceHeader) ? decodeProperties(more).headers?.[sequenceHeader] : undefined
+}
+
+const sequenceHeader = 'ce-sequence'
+const sequenceDigits = 16
+/** Exactly what is written again from epoch and number: anything else stays as it is, among the headers. */
+const sequenceText = /^([0-9a-z]{1,64})\.0*([0-9]*)$/
+
+/** `<epoch>.<number>`, undefined where that would not give the header back. */
+function packSequence(value: HeaderValue | undefined): string | undefined {
+  if (typeof value !== 'string' || value.at(-1 - sequenceDigits) !== '.') return undefined
+  const [, epoch, number] = sequenceText.exec(value) ?? []
+  return epoch === undefined ? undefined : `${epoch}.${number}`
+}
+
+function unpackSequence(packed: string): string {
+  const dot = packed.indexOf('.') + 1
+  return packed.slice(0, dot) + packed.slice(dot).padStart(sequenceDigits, '0')
+}
+
+function encodeMore(headers: Headers, from: number, to?: number): string {
+  return encodeProperties({ headers: Object.fromEntries(Object.entries(headers).slice(from, to)) })
+}
+
+function split(packed: string): { timestamp: string; time: string; sequence?: string; more?: string } {
+  const timeAt = packed.indexOf(' ') + 1
+  const timestamp = packed.slice(0, timeAt - 1)
+  const timeEnd = packed.indexOf(' ', timeAt)
+  if (timeEnd === -1) return { timestamp, time: packed.slice(timeAt) }
+  const time = packed.slice(timeAt, timeEnd)
+  const restAt = timeEnd + 1
+  if (packed.startsWith('{', restAt)) return { timestamp, time, more: packed.slice(restAt) }
+  const sequenceEnd = packed.indexOf(' ', restAt)
+  if (sequenceEnd === -1) return { timestamp, time, sequence: packed.slice(restAt) }
+  return { timestamp, time, sequence: packed.slice(restAt, sequenceEnd), more: packed.slice(sequenceEnd + 1) }
 }
 
 const headerNames = ['ce-specversion', 'ce-id', 'ce-source', 'ce-type', 'ce-time']
