@@ -1,14 +1,16 @@
 /** The promises of every history store, as tests to run on each: a reader and a writer of one history. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { Checksum, type Message } from '../events/index.ts'
-import type { HistoryReader } from './reader.ts'
+import { attributesOf, Checksum, type HeaderValue, type Message, toMessage } from '../events/index.ts'
+import type { HistoryReader, Page } from './reader.ts'
 import type { HistoryWriter, NewEvent } from './writer.ts'
 
 export interface HistoryUnderTest {
   /** Opens the writer; rejects with `HISTORY_LOCKED` while another is open. */
   openWriter(): Promise<HistoryWriter>
   openReader(): HistoryReader
+  /** Removes the event at a position, and says so to nobody. */
+  removeByHand(position: number): Promise<void>
 }
 
 const exchange = 'orders'
@@ -162,6 +164,126 @@ export function historyContract(name: string, make: (t: TestContext) => Promise<
     await reader.close()
   })
 
+  promise(
+    'a position that was removed by hand is told by name, wherever a page meets it',
+    async (history) => {
+      const writer = await history.openWriter()
+      await writer.append(batch(['a', 'b', 'c', 'd', 'e', 'f', 'g']))
+      for (const position of [1, 2, 5, 7]) await history.removeByHand(position)
+      const reader = history.openReader()
+      assert.deepEqual(await reader.bounds(), { first: 3, head: 7 })
+      const read = async (page: Page) =>
+        await Promise.all([
+          reader.read(page).then((events) => events.map(({ id }) => id).join('')),
+          reader.identities(page).then((events) => events.map(({ id }) => id).join('')),
+        ])
+      const hole = (position: number) => ({
+        name: 'HistoryError',
+        code: 'HISTORY_CORRUPT',
+        message: new RegExp(`no event at position ${position}\\b`),
+      })
+      assert.deepEqual(await read({ after: 0, upTo: 4 }), ['cd', 'cd'], 'truncated at its beginning: no hole')
+      assert.deepEqual(await read({ after: 0, upTo: 2 }), ['', ''])
+      await assert.rejects(read({ after: 0 }), hole(5))
+      await assert.rejects(read({ after: 2 }), hole(5))
+      await assert.rejects(read({ after: 4 }), hole(5))
+      await assert.rejects(read({ after: 4, limit: 1 }), hole(5))
+      await assert.rejects(
+        read({ after: 4, upTo: 5 }),
+        hole(5),
+        'no empty page, that would look like the end',
+      )
+      assert.deepEqual(await read({ after: 5 }), ['f', 'f'], 'and it can be read on behind it')
+      await assert.rejects(read({ after: 6 }), hole(7), 'the last one: the head is still known')
+      assert.deepEqual(await read({ after: 7 }), ['', ''])
+      assert.deepEqual(
+        (await reader.sequences({ after: 0 })).map(({ id }) => id),
+        ['c', 'd', 'f'],
+      )
+      await writer.append(batch(['h']))
+      assert.deepEqual(await reader.bounds(), { first: 3, head: 8 })
+      await assert.rejects(read({ after: 6 }), hole(7))
+      await writer.close()
+      await reader.close()
+    },
+  )
+
+  promise("each event's sequence is read with it, where it states one", async (history) => {
+    const writer = await history.openWriter()
+    const epoch = '0lx3f9k2ab7qz'
+    const ours = { exchange, source: '/sales' }
+    const placed = (id: string, subject?: string) => toMessage({ type: 'order.placed', id, subject }, ours)
+    const messages = [
+      withSequence(placed('a', 'EC-1'), `${epoch}.0000000000000001`),
+      withSequence(placed('b'), `${epoch}.0000000000000002`),
+      placed('c'),
+      withSequence(newEvent('d').message, `${epoch}.0000000000000003`),
+      newEvent('e').message,
+      // Another library's, ours in another form, and a number that is none of ours.
+      withSequence(placed('f'), 17),
+      withSequence(placed('g'), `${epoch}.4`),
+      withSequence(placed('h'), `${epoch}.0000000000000000`),
+    ]
+    await writer.append({
+      events: messages.map((message) => ({ ...attributesOf(message), message })),
+      fences: [],
+    })
+    const reader = history.openReader()
+    const events = await reader.sequences({ after: 0 })
+    assert.deepEqual(events[0], {
+      position: 1,
+      source: '/sales',
+      id: 'a',
+      type: 'order.placed',
+      subject: 'EC-1',
+      epoch,
+      sequence: 1,
+    })
+    assert.deepEqual(
+      events.map(({ epoch: found, sequence }) => found && [found, sequence]),
+      [[epoch, 1], [epoch, 2], undefined, [epoch, 3], undefined, undefined, undefined, undefined],
+    )
+    assert.deepEqual(
+      (await reader.read({ after: 0 })).map(({ message }) => message.properties),
+      messages.map(({ properties }) => properties),
+    )
+    assert.deepEqual(
+      (await reader.sequences({ after: 1, upTo: 6, limit: 2 })).map(({ id }) => id),
+      ['b', 'c'],
+    )
+    await writer.close()
+    await reader.close()
+  })
+
+  promise('there is a checkpoint at the end of each batch, in order', async (history) => {
+    const writer = await history.openWriter()
+    await writer.append(batch(['a', 'b', 'c']))
+    await writer.append(batch(['b']))
+    await writer.append({ events: [{ ...newEvent('d'), id: undefined }], fences: [] })
+    await writer.append(batch(['e']))
+    const reader = history.openReader()
+    const checkpoints = await reader.checkpoints({ after: 0 })
+    for (const { position, checksum, unidentified } of checkpoints) {
+      const summary = await reader.summary({ upTo: position })
+      assert.deepEqual({ position, checksum, unidentified, count: position }, summary)
+    }
+    assert.deepEqual(
+      checkpoints.map(({ position, unidentified }) => [position, unidentified]),
+      [
+        [3, 0],
+        [4, 1],
+        [5, 1],
+      ],
+    )
+    assert.deepEqual(
+      (await reader.checkpoints({ after: 3, upTo: 4 })).map(({ position }) => position),
+      [4],
+    )
+    assert.equal((await reader.checkpoints({ after: 0, limit: 2 })).length, 2)
+    await writer.close()
+    await reader.close()
+  })
+
   promise('what was published comes back as it was', async (history) => {
     const writer = await history.openWriter()
     const message: Message = {
@@ -235,6 +357,11 @@ export function historyContract(name: string, make: (t: TestContext) => Promise<
     await reader.close()
     await assert.rejects(reader.bounds(), { code: 'HISTORY_CLOSED' })
   })
+}
+
+function withSequence(message: Message, value: HeaderValue): Message {
+  const headers = { ...message.properties.headers, 'ce-sequence': value }
+  return { ...message, properties: { ...message.properties, headers } }
 }
 
 function batch(ids: readonly string[]) {

@@ -3,14 +3,14 @@
  * all below it. Every method reads what is committed at that moment.
  */
 import type { Identity } from '../events/index.ts'
-import type { PositionedIdentity, StoredEvent } from './stored-event.ts'
+import type { PositionedIdentity, SequencedEvent, StoredEvent } from './stored-event.ts'
 
 export interface HistoryReader {
   /** The exchange whose history it is. */
   exchange(): Promise<string>
   /**
-   * The highest position, and the lowest still held: {first: 1, head: 0} in an empty history. `first`
-   * above 1 says that what lies below was removed.
+   * The highest position recorded, and the lowest still held: {first: 1, head: 0} in an empty history.
+   * `first` above 1 says that what lies below was removed.
    */
   bounds(): Promise<{ readonly first: number; readonly head: number }>
   /**
@@ -19,10 +19,19 @@ export interface HistoryReader {
    * @param page.after - Exclusive; 0 reads from the beginning.
    * @param page.upTo - Inclusive. Default: the head.
    * @param page.limit - Events at most, fewer where their bodies pass 16 MiB. Default 500.
+   * @throws HistoryError `HISTORY_CORRUPT` where the next position is missing though there are later ones:
+   *   a hole is told, never skipped.
    */
   read(page: Page): Promise<StoredEvent[]>
-  /** A page as `read` gives it, of identities alone. */
+  /** A page as `read` gives it, of identities alone; throws as that does. */
   identities(page: Page): Promise<PositionedIdentity[]>
+  /**
+   * A page of events in position order, each with its publisher's own number, and nothing that takes
+   * decoding. For an audit: it goes on behind a missing position.
+   */
+  sequences(page: Page): Promise<SequencedEvent[]>
+  /** A page of checkpoints in position order, one for each batch that was recorded. */
+  checkpoints(page: Page): Promise<Checkpoint[]>
   /** The event at a position, undefined where there is none. */
   at(position: number): Promise<StoredEvent | undefined>
   /** The event of an identity, undefined where there is none. */
@@ -45,6 +54,14 @@ export interface Page {
   readonly after: number
   readonly upTo?: number
   readonly limit?: number
+}
+
+/** The running sums at the end of a batch, as they were when it was recorded. */
+export interface Checkpoint {
+  readonly position: number
+  /** As `HistorySummary.checksum`, up to this position. */
+  readonly checksum: string
+  readonly unidentified: number
 }
 
 export interface HistorySummary {

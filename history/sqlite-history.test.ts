@@ -19,6 +19,11 @@ historyContract('sqlite file', async (t) => {
   return {
     openWriter: () => openHistoryWriter({ path, exchange: 'orders' }),
     openReader: () => openHistory({ path }),
+    async removeByHand(position) {
+      const database = await openSqlite(path)
+      database.prepare('DELETE FROM events WHERE position = ?').run(position)
+      database.close()
+    },
   }
 })
 

@@ -2,10 +2,11 @@
  * Reads a history in a SQLite file. The file is opened at the first use, so a reader may exist before
  * its recorder has made the file.
  */
-import { Checksum, type Identity } from '../events/index.ts'
+import { Checksum, type HeaderValue, type Identity } from '../events/index.ts'
 import { HistoryError } from './errors.ts'
 import { FileIdentity } from './file-identity.ts'
-import type { HistoryReader, HistorySummary, Page } from './reader.ts'
+import { packedSequence } from './packed-properties.ts'
+import type { Checkpoint, HistoryReader, HistorySummary, Page } from './reader.ts'
 import { checkSchema } from './schema.ts'
 import { openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
 import {
@@ -13,6 +14,7 @@ import {
   eventColumns,
   type PositionedIdentity,
   RowEvent,
+  type SequencedEvent,
   type StoredEvent,
 } from './stored-event.ts'
 
@@ -46,24 +48,23 @@ class SqliteReader implements HistoryReader {
   }
 
   bounds(): Promise<{ first: number; head: number }> {
-    return this.#query(({ statements }) => {
-      const row = statements.bounds.get() as { first: number | null; head: number | null }
-      return { first: row.first ?? 1, head: row.head ?? 0 }
-    })
+    return this.#query(({ statements }) => boundsOf(statements))
   }
 
   read({ after, upTo = Number.MAX_SAFE_INTEGER, limit = pageLimit }: Page): Promise<StoredEvent[]> {
-    return this.#query(({ statements, exchange }) => {
-      const events: StoredEvent[] = []
-      let bytes = 0
-      for (const row of statements.read.iterate(after, upTo, limit) as Iterable<EventRow>) {
-        const event = new RowEvent(row, exchange)
-        events.push(event)
-        bytes += event.bodyLength
-        if (bytes >= pageBytesMax) break
-      }
-      return events
-    })
+    return this.#query((opened) =>
+      this.#withoutHoles(opened, { after, upTo, limit }, () => {
+        const events: StoredEvent[] = []
+        let bytes = 0
+        for (const row of opened.statements.read.iterate(after, upTo, limit) as Iterable<EventRow>) {
+          const event = new RowEvent(row, opened.exchange)
+          events.push(event)
+          bytes += event.bodyLength
+          if (bytes >= pageBytesMax) break
+        }
+        return events
+      }),
+    )
   }
 
   identities({
@@ -71,18 +72,37 @@ class SqliteReader implements HistoryReader {
     upTo = Number.MAX_SAFE_INTEGER,
     limit = pageLimit,
   }: Page): Promise<PositionedIdentity[]> {
+    return this.#query((opened) =>
+      this.#withoutHoles(opened, { after, upTo, limit }, () => {
+        const rows = opened.statements.identities.all(after, upTo, limit) as (Identity & {
+          position: number
+          unidentified: number
+        })[]
+        return rows.map(({ position, source, id, unidentified }) => ({
+          position,
+          source,
+          id,
+          unidentified: unidentified === 1,
+        }))
+      }),
+    )
+  }
+
+  sequences({ after, upTo = Number.MAX_SAFE_INTEGER, limit = pageLimit }: Page): Promise<SequencedEvent[]> {
     return this.#query(({ statements }) => {
-      const rows = statements.identities.all(after, upTo, limit) as (Identity & {
-        position: number
-        unidentified: number
-      })[]
-      return rows.map(({ position, source, id, unidentified }) => ({
-        position,
-        source,
-        id,
-        unidentified: unidentified === 1,
-      }))
+      const events: SequencedEvent[] = []
+      // Row by row: the properties of a page of foreign messages may be large.
+      for (const row of statements.sequences.iterate(after, upTo, limit) as Iterable<SequenceRow>) {
+        const [position, source, id, type, subject, properties] = row
+        const { epoch, sequence } = parsed(packedSequence(properties)) ?? noSequence
+        events.push({ position, source, id, type, subject: subject ?? undefined, epoch, sequence })
+      }
+      return events
     })
+  }
+
+  checkpoints({ after, upTo = Number.MAX_SAFE_INTEGER, limit = pageLimit }: Page): Promise<Checkpoint[]> {
+    return this.#query(({ statements }) => statements.checkpoints.all(after, upTo, limit) as Checkpoint[])
   }
 
   at(position: number): Promise<StoredEvent | undefined> {
@@ -114,6 +134,26 @@ class SqliteReader implements HistoryReader {
       // One transaction: the head must not move between the checkpoint and what comes after it.
       database.transaction(() => summarize(statements, upTo))(),
     )
+  }
+
+  /** @throws HistoryError `HISTORY_CORRUPT` where a page leaves a position out. */
+  #withoutHoles<Row extends { readonly position: number }>(
+    { database, statements }: Opened,
+    page: Required<Page>,
+    read: () => Row[],
+  ): Row[] {
+    const rows = read()
+    if (rows.length > 0 && rows.at(-1)!.position === page.after + rows.length) return rows
+    // Nothing more yet, or a history that begins later. One transaction: the head must not move meanwhile.
+    return database.transaction(() => {
+      const again = read()
+      const missing = firstMissing(again, { ...page, ...boundsOf(statements) })
+      if (missing === undefined) return again
+      throw new HistoryError(
+        'HISTORY_CORRUPT',
+        `${this.#path} has no event at position ${missing}, though it was recorded: it has been removed by hand. \`backstory audit\` names all that is missing; restore the file from a copy that has it`,
+      )
+    })()
   }
 
   async close(): Promise<void> {
@@ -185,8 +225,11 @@ async function openFile(path: string, expected: string | undefined): Promise<Ope
 
 function prepareStatements(database: SqliteDatabase) {
   return {
+    // The last checkpoint is there when the last event has been removed by hand, too.
     bounds: database.prepare(
-      'SELECT (SELECT min(position) FROM events) AS first, (SELECT max(position) FROM events) AS head',
+      `SELECT (SELECT min(position) FROM events) AS first, max(
+         coalesce((SELECT max(position) FROM events), 0),
+         coalesce((SELECT max(position) FROM checkpoints), 0)) AS head`,
     ),
     read: database
       .prepare(
@@ -195,6 +238,16 @@ function prepareStatements(database: SqliteDatabase) {
       .raw(),
     identities: database.prepare(
       `SELECT position, source, id, unidentified FROM events
+       WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,
+    ),
+    sequences: database
+      .prepare(
+        `SELECT position, source, id, type, subject, properties FROM events
+         WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,
+      )
+      .raw(),
+    checkpoints: database.prepare(
+      `SELECT position, checksum, unidentified FROM checkpoints
        WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,
     ),
     at: database.prepare(`SELECT ${eventColumns} FROM events WHERE position = ?`).raw(),
@@ -206,6 +259,45 @@ function prepareStatements(database: SqliteDatabase) {
        WHERE position <= ? ORDER BY position DESC LIMIT 1`,
     ),
   }
+}
+
+/** The columns of `statements.sequences`, in its order. */
+type SequenceRow = readonly [
+  position: number,
+  source: string,
+  id: string,
+  type: string,
+  subject: string | null,
+  properties: string,
+]
+
+function parsed(stated: HeaderValue | undefined): { epoch: string; sequence: number } | undefined {
+  if (typeof stated !== 'string') return undefined
+  const [, epoch, digits] = /^([0-9a-z]{1,64})\.([0-9]{16})$/.exec(stated) ?? []
+  const sequence = Number(digits)
+  return epoch === undefined || sequence === 0 || !Number.isSafeInteger(sequence)
+    ? undefined
+    : { epoch, sequence }
+}
+
+const noSequence = { epoch: undefined, sequence: undefined }
+
+function boundsOf(statements: Statements): { first: number; head: number } {
+  const { first, head } = statements.bounds.get() as { first: number | null; head: number }
+  return { first: first ?? head + 1, head }
+}
+
+/** The lowest position that a page should have and has not. */
+function firstMissing(
+  page: readonly { readonly position: number }[],
+  { after, upTo, limit, first, head }: Required<Page> & { first: number; head: number },
+): number | undefined {
+  let expected = Math.max(after + 1, first)
+  for (const { position } of page) {
+    if (position !== expected) return expected
+    expected += 1
+  }
+  return page.length === 0 && limit !== 0 && expected <= Math.min(upTo, head) ? expected : undefined
 }
 
 function summarize(statements: Statements, upTo: number): HistorySummary {

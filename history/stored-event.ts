@@ -17,6 +17,17 @@ export interface PositionedIdentity extends Identity {
   readonly unidentified: boolean
 }
 
+/** An event with the number that its publisher gave it. */
+export interface SequencedEvent extends Identity {
+  readonly position: number
+  readonly type: string
+  readonly subject: string | undefined
+  /** Undefined, as `sequence` is, where the event states none, or one of another form. */
+  readonly epoch: string | undefined
+  /** Dense from 1 within its source and epoch. */
+  readonly sequence: number | undefined
+}
+
 /** An event with its place in the history. */
 export interface StoredEvent<Type extends string = string, Data = unknown>
   extends CloudEvent<Type, Data>,

@@ -40,6 +40,13 @@ export function openSimReader({
         const page = history.page(after, Math.min(upTo, history.head), limit)
         return page.map(({ position, source, id, unidentified }) => ({ position, source, id, unidentified }))
       }),
+    sequences: ({ after, upTo = history.head, limit = pageLimit }) =>
+      query(() => {
+        const page = history.page(after, Math.min(upTo, history.head), limit)
+        return page.map((event) => ({ ...event, epoch: undefined, sequence: undefined }))
+      }),
+    checkpoints: ({ after }) =>
+      query(() => (after >= history.head ? [] : [history.summary(Number.MAX_SAFE_INTEGER)])),
     at: (at) => query(() => history.page(at - 1, at, 1)[0]),
     find: ({ source, id }) =>
       query(() => {
