@@ -1,0 +1,223 @@
+/**
+ * What must hold when a chaos run has settled, each check with its name, which stays.
+ *
+ * They rest on what the processes left behind, never on what the toolkit says of itself: the publishers'
+ * ledgers, the history's events, the consumers' own rows. The certificates are checked beside that.
+ */
+import { type Broker, consumerQueueOf, deadQueueOf, historyQueueOf } from '../../broker/index.ts'
+import { openHistory } from '../../index.ts'
+import { consumers, publishers, sourceOf } from './cast.ts'
+import { type Effect, readEffects } from './effects.ts'
+import { type Account, readLedger } from './ledger.ts'
+import { exchange, type Scene } from './scene.ts'
+import { certificateOf, type Settled } from './settle.ts'
+
+export const checkNames = [
+  /** All came to rest within the time limit. */
+  'settled',
+  /** No process ended by itself. */
+  'processes',
+  /** Each confirmed publish is in the history exactly once, and nothing is there that nobody published. */
+  'confirmed-once',
+  /** Each source's events are in the history in the order in which they were published. */
+  'history-order',
+  /** Each consumer's rows are the history's events: none missing, none that it does not have. */
+  'effects',
+  /** No event took effect twice. */
+  'once',
+  /** Each source's events took effect in the order in which they were published. */
+  'order',
+  /** Each consumer's certificate is level with the history. */
+  'certificate',
+  /** Nothing is in a dead-letter queue. */
+  'dead',
+] as const
+
+export type CheckName = (typeof checkNames)[number]
+
+export interface CheckResult {
+  readonly ok: boolean
+  /** How many were looked at. */
+  readonly checked: number
+  /** The first of what is wrong. */
+  readonly findings: readonly unknown[]
+  readonly findingCount: number
+}
+
+export interface Verdict {
+  readonly checks: Readonly<Record<CheckName, CheckResult>>
+  readonly ok: boolean
+  /** Events in the history. */
+  readonly events: number
+  readonly confirmed: number
+  /** Effects that came from the history behind a later one of their source: what was purged from the live queue. */
+  readonly late: Readonly<Record<string, number>>
+}
+
+export interface Evidence {
+  readonly scene: Scene
+  readonly broker: Broker
+  readonly settled: Settled
+  /** Messages that purges took out of each consumer's queue. */
+  readonly purged: Readonly<Record<string, number>>
+}
+
+const findingsShown = 5
+
+export async function check({ scene, broker, settled, purged }: Evidence): Promise<Verdict> {
+  const accounts = new Map<string, Account>()
+  for (const name of publishers) accounts.set(sourceOf(name), await readLedger(scene.ledger(name)))
+  const history = await recorded(scene)
+  const places = new Map(
+    [...accounts].flatMap(([source, { begun }]) =>
+      begun.map((id, index) => [`${source} ${id}`, index] as const),
+    ),
+  )
+  const late: Record<string, number> = {}
+  const effects: unknown[] = []
+  const once: unknown[] = []
+  const order: unknown[] = []
+  let rows = 0
+  for (const consumer of consumers) {
+    const own = await readEffects(scene.store(consumer)).catch(() => [] as Effect[])
+    rows += own.length
+    const { missing, unknown, twice } = compare(own, history)
+    effects.push(...missing.map((event) => ({ consumer, missing: event })))
+    effects.push(...unknown.map((event) => ({ consumer, unknown: event })))
+    once.push(...twice.map((event) => ({ consumer, twice: event })))
+    const misplaced = outOfOrder(own, { accounts, places })
+    const broughtBack = misplaced.filter(({ replayed }) => replayed === 1)
+    late[consumer] = broughtBack.length
+    order.push(
+      ...misplaced.filter(({ replayed }) => replayed !== 1).map((event) => ({ consumer, live: event })),
+    )
+    // Only what was purged has a reason to come late, from the history, and each of it once.
+    const purgedOf = purged[consumer] ?? 0
+    if (broughtBack.length > purgedOf)
+      order.push({ consumer, late: broughtBack.length, purged: purgedOf, first: broughtBack[0] })
+  }
+  const confirmed = [...accounts].flatMap(([source, account]) =>
+    [...account.confirmed].map((id) => `${source} ${id}`),
+  )
+  const unexpected = [...scene.children.values()].flatMap((child) => child.unexpected)
+  const checks: Record<CheckName, CheckResult> = {
+    settled: result(1, settled.isSettled ? [] : [settled]),
+    processes: result(scene.children.size, unexpected),
+    'confirmed-once': result(confirmed.length, confirmedOnce(confirmed, history, places)),
+    'history-order': result(history.length, outOfOrder(history, { accounts, places })),
+    effects: result(rows, effects),
+    once: result(rows, once),
+    order: result(rows, order),
+    certificate: result(consumers.length, await unlevel(scene)),
+    dead: result(consumers.length + 1, await deadLetters(broker)),
+  }
+  const ok = Object.values(checks).every((one) => one.ok)
+  return { checks, ok, events: history.length, confirmed: confirmed.length, late }
+}
+
+interface Event {
+  readonly source: string
+  readonly id: string
+}
+
+function result(checked: number, findings: readonly unknown[]): CheckResult {
+  return {
+    ok: findings.length === 0,
+    checked,
+    findings: findings.slice(0, findingsShown),
+    findingCount: findings.length,
+  }
+}
+
+const keyOf = ({ source, id }: Event) => `${source} ${id}`
+
+function confirmedOnce(
+  confirmed: readonly string[],
+  history: readonly Event[],
+  places: ReadonlyMap<string, number>,
+): unknown[] {
+  const counts = countsOf(history)
+  return [
+    ...confirmed.filter((key) => !counts.has(key)).map((key) => ({ lost: key })),
+    ...[...counts].filter(([, count]) => count > 1).map(([key, count]) => ({ recorded: key, times: count })),
+    ...[...counts.keys()].filter((key) => !places.has(key)).map((key) => ({ neverPublished: key })),
+  ]
+}
+
+function compare(own: readonly Event[], history: readonly Event[]) {
+  const counts = countsOf(own)
+  const known = new Set(history.map(keyOf))
+  return {
+    missing: [...known].filter((key) => !counts.has(key)),
+    unknown: [...counts.keys()].filter((key) => !known.has(key)),
+    twice: [...counts].filter(([, count]) => count > 1).map(([key]) => key),
+  }
+}
+
+function countsOf(events: readonly Event[]): Map<string, number> {
+  const counts = new Map<string, number>()
+  for (const event of events) counts.set(keyOf(event), (counts.get(keyOf(event)) ?? 0) + 1)
+  return counts
+}
+
+/** Those behind a later one of their source; what its publisher sent again after a refusal may be. */
+function outOfOrder<Row extends Event>(
+  rows: readonly Row[],
+  { accounts, places }: { accounts: ReadonlyMap<string, Account>; places: ReadonlyMap<string, number> },
+): Row[] {
+  const newest = new Map<string, number>()
+  const seen = new Set<string>()
+  return rows.filter((row) => {
+    const key = keyOf(row)
+    const place = places.get(key)
+    if (place === undefined || seen.has(key) || accounts.get(row.source)!.again.has(row.id)) return false
+    seen.add(key)
+    const isBehind = place < (newest.get(row.source) ?? -1)
+    if (!isBehind) newest.set(row.source, place)
+    return isBehind
+  })
+}
+
+async function recorded(scene: Scene): Promise<Event[]> {
+  const reader = openHistory({ path: scene.history, exchange })
+  try {
+    const events: Event[] = []
+    for (;;) {
+      const page = await reader.identities({ after: events.length, limit: 5_000 })
+      if (page.length === 0) return events
+      for (const { source, id } of page) events.push({ source, id })
+    }
+  } finally {
+    await reader.close()
+  }
+}
+
+async function unlevel(scene: Scene): Promise<unknown[]> {
+  const findings: unknown[] = []
+  for (const consumer of consumers) {
+    try {
+      const certificate = await certificateOf(scene, consumer)
+      if (!certificate.level) findings.push(certificate)
+    } catch (error) {
+      findings.push({ consumer, error: (error as Error).message })
+    }
+  }
+  return findings
+}
+
+async function deadLetters(broker: Broker): Promise<unknown[]> {
+  const findings: unknown[] = []
+  const channel = await broker.openChannel()
+  try {
+    for (const queue of [
+      historyQueueOf(exchange),
+      ...consumers.map((name) => consumerQueueOf(exchange, name)),
+    ]) {
+      const messages = await channel.count(deadQueueOf(queue))
+      if (messages > 0) findings.push({ queue: deadQueueOf(queue), messages })
+    }
+    return findings
+  } finally {
+    await channel.close()
+  }
+}

@@ -1,0 +1,82 @@
+/** Does a fault to the scene, and undoes it when its time is over. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Broker, consumerQueueOf } from '../../broker/index.ts'
+import type { ProcessName } from './cast.ts'
+import type { Fault } from './fault.ts'
+import { exchange, type Scene } from './scene.ts'
+
+const delayMs = 40
+
+export interface Injection {
+  readonly scene: Scene
+  /** A connection of the run's own, around the proxies. */
+  readonly broker: Broker
+}
+
+/** Resolves when the fault is over. @returns What came of it, for the report. */
+export async function inject(fault: Fault, { scene, broker }: Injection): Promise<string | undefined> {
+  const { kind, target, forMs } = fault
+  const name = target as ProcessName
+  switch (kind) {
+    case 'kill':
+      await scene.child(name).kill()
+      await sleep(forMs)
+      scene.child(name).start()
+      return undefined
+    case 'pause':
+      scene.child(name).signal('SIGSTOP')
+      await sleep(forMs)
+      scene.child(name).signal('SIGCONT')
+      return undefined
+    case 'cut':
+      for (const proxy of scene.proxies(name)) proxy.cut()
+      return undefined
+    case 'silence':
+      for (const proxy of scene.proxies(name)) proxy.silence()
+      return undefined
+    case 'partition':
+      for (const proxy of scene.proxies(name)) proxy.partition()
+      return await healed(scene, name, forMs)
+    case 'delay':
+      for (const proxy of scene.proxies(name)) proxy.delay(delayMs)
+      return await healed(scene, name, forMs)
+    case 'fill-disk':
+      await scene.disk(name).fill(scene.child(name).pid)
+      await sleep(forMs)
+      await scene.disk(name).empty(scene.child(name).pid)
+      return undefined
+    case 'delete-queue':
+    case 'purge-queue':
+      return await onQueue(kind, consumerQueueOf(exchange, target), broker)
+    case 'node-kill':
+    case 'node-restart': {
+      const node = scene.cluster.nodes[Number(target)]!
+      await (kind === 'node-kill' ? node.kill() : node.shutDown())
+      await sleep(forMs)
+      await node.start()
+      return undefined
+    }
+    case 'join':
+      scene.child(name).start()
+      return undefined
+  }
+}
+
+async function healed(scene: Scene, name: ProcessName, forMs: number): Promise<undefined> {
+  await sleep(forMs)
+  for (const proxy of scene.proxies(name)) proxy.heal()
+}
+
+/** A broker that is down then has its queue spared. */
+async function onQueue(kind: Fault['kind'], queue: string, broker: Broker): Promise<string> {
+  if (!broker.isConnected) return 'the broker was away'
+  try {
+    const channel = await broker.openChannel()
+    const ask = kind === 'delete-queue' ? channel.raw.deleteQueue(queue) : channel.raw.purgeQueue(queue)
+    const answer = await Promise.race([ask, channel.closed.then(() => undefined)])
+    await channel.close()
+    return answer === undefined ? 'not done' : `${answer.messageCount} messages`
+  } catch (error) {
+    return `not done: ${(error as Error).message}`
+  }
+}

@@ -1,0 +1,140 @@
+/** One chaos run, from the start of the broker to the verdict. */
+import { setMaxListeners } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Broker, connectBroker } from '../../broker/index.ts'
+import type { ConsumerStatus, RecorderStatus } from '../../index.ts'
+import { isConsumer, lateConsumer, type ProcessName, publishers } from './cast.ts'
+import { check, type Verdict } from './checks.ts'
+import { startChaosCluster } from './cluster.ts'
+import type { Fault } from './fault.ts'
+import { inject } from './inject.ts'
+import type { ChaosOptions } from './options.ts'
+import { Scene } from './scene.ts'
+import { drawSchedule } from './schedule.ts'
+import { settle } from './settle.ts'
+
+export interface ChaosReport extends Verdict {
+  readonly seed: number
+  readonly seconds: number
+  readonly nodes: number
+  readonly rabbitmq: string
+  readonly faults: readonly (Fault & { readonly outcome: string | undefined })[]
+  readonly settledAfterMs: number
+  /** Starts of each process, the first one included. */
+  readonly starts: Readonly<Record<string, number>>
+  /** Where logs, ledgers and stores were left; undefined where they were removed. */
+  readonly folder: string | undefined
+}
+
+const startTimeoutMs = 30_000
+
+export async function runChaos(
+  options: ChaosOptions,
+  { say, signal }: { say: (line: string) => void; signal: AbortSignal },
+): Promise<ChaosReport> {
+  const { seed, seconds, nodes, perSecond, settleSeconds, keep } = options
+  const folder = await mkdtemp(join(tmpdir(), 'backstory-chaos-'))
+  const cluster = await startChaosCluster({ say })
+  const broker = connectBroker({ url: cluster.nodes.map(({ url }) => url), name: 'backstory chaos' })
+  const scene = await Scene.open({ cluster, folder, perSecond, nodeArgs: [] })
+  let isKept = keep
+  try {
+    await startAll(scene, { signal })
+    const schedule = drawSchedule({ seed, seconds, nodes })
+    say(`Seed ${seed}: ${schedule.length} faults in ${seconds} s; logs in ${folder}`)
+    const faults = await injectAll(schedule, { scene, broker, seconds, say, signal })
+    say('Waiting until all has settled')
+    const settled = await settle(scene, { broker, timeoutMs: settleSeconds * 1_000 })
+    const verdict = await check({ scene, broker, settled, purged: purgedBy(faults) })
+    isKept ||= !verdict.ok
+    const starts = Object.fromEntries([...scene.children].map(([name, child]) => [name, child.starts]))
+    return {
+      seed,
+      seconds,
+      nodes,
+      rabbitmq: await versionOf(broker),
+      faults,
+      ...verdict,
+      settledAfterMs: settled.afterMs,
+      starts,
+      folder: isKept ? folder : undefined,
+    }
+  } finally {
+    await broker.close()
+    await scene.close({ keep: isKept })
+    await cluster.stop()
+    if (!isKept) await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Starts all but the one that joins late, and waits until they are at work. */
+async function startAll(scene: Scene, { signal }: { signal: AbortSignal }): Promise<void> {
+  for (const [name, child] of scene.children) if (name !== lateConsumer) child.start()
+  const deadline = Date.now() + startTimeoutMs
+  while (![...scene.children.keys()].every((name) => name === lateConsumer || isAtWork(scene, name))) {
+    if (Date.now() > deadline) throw new Error(`Not all were at work within ${startTimeoutMs / 1_000} s`)
+    await sleep(100, undefined, { signal })
+  }
+}
+
+function isAtWork(scene: Scene, name: ProcessName): boolean {
+  const { report } = scene.child(name)
+  if (report === undefined) return false
+  if (isConsumer(name))
+    return (report as ConsumerStatus).phase === 'live' && (report as ConsumerStatus).live > 0
+  if ((publishers as readonly string[]).includes(name)) return (report as { confirmed: number }).confirmed > 0
+  return (report as RecorderStatus).recorded > 0
+}
+
+async function injectAll(
+  schedule: readonly Fault[],
+  {
+    scene,
+    broker,
+    seconds,
+    say,
+    signal,
+  }: { scene: Scene; broker: Broker; seconds: number; say: (line: string) => void; signal: AbortSignal },
+): Promise<ChaosReport['faults']> {
+  const startedAt = performance.now()
+  // Every fault that is still to come waits with it.
+  setMaxListeners(0, signal)
+  const until = async (atMs: number) => {
+    await sleep(Math.max(0, startedAt + atMs - performance.now()), undefined, { signal })
+  }
+  const done = schedule.map(async (fault) => {
+    await until(fault.atMs)
+    const { atMs, kind, target, forMs } = fault
+    say(`${(atMs / 1_000).toFixed(1).padStart(6)} s  ${kind} ${target}${forMs > 0 ? ` for ${forMs} ms` : ''}`)
+    const outcome = await inject(fault, { scene, broker })
+    return { ...fault, outcome }
+  })
+  const faults = await Promise.all(done)
+  await until(seconds * 1_000)
+  return faults
+}
+
+/** How many messages purges took out of each consumer's queue. */
+function purgedBy(faults: ChaosReport['faults']): Record<string, number> {
+  const purged: Record<string, number> = {}
+  for (const { kind, target, outcome } of faults) {
+    if (kind !== 'purge-queue') continue
+    purged[target] = (purged[target] ?? 0) + (Number.parseInt(outcome ?? '0', 10) || 0)
+  }
+  return purged
+}
+
+async function versionOf(broker: Broker): Promise<string> {
+  const channel = await broker.openChannel()
+  try {
+    const { connection } = channel.raw as unknown as {
+      connection: { serverProperties?: { version?: string } }
+    }
+    return String(connection.serverProperties?.version ?? 'unknown')
+  } finally {
+    await channel.close()
+  }
+}
