@@ -19,6 +19,7 @@ import {
   historyQueueOf,
 } from '../broker/index.ts'
 import { type Logger, silentLogger } from '../events/index.ts'
+import { BatchSizes, type SizeCounts } from './batch-sizes.ts'
 import { HistoryError, isTransient } from './errors.ts'
 import { type Cut, Intake } from './recorder-intake.ts'
 import { openHistoryWriter } from './sqlite-writer.ts'
@@ -51,12 +52,14 @@ export interface RecorderStatus {
   /** Events with the (source, id) of another one but another body: kept as events without identity. */
   readonly conflicts: number
   readonly batches: number
+  readonly batchSizes: SizeCounts
   /** Deliveries at hand that are not yet written. */
   readonly held: number
   /** Messages in the history queue's dead-letter queue when the channel was opened; it must stay empty. */
   readonly deadLetters: number
   readonly reconnects: number
   readonly lastError: string | undefined
+  readonly lastErrorAt: Date | undefined
 }
 
 export interface Recorder {
@@ -129,8 +132,9 @@ class QueueRecorder implements Recorder {
   #conflicts = 0
   #deadLetters = 0
   #batches = 0
+  readonly #batchSizes = new BatchSizes()
   #intake: Intake | undefined
-  #lastError: string | undefined
+  #lastError: { readonly message: string; readonly at: Date } | undefined
 
   constructor(options: ReturnType<typeof resolveOptions>) {
     const { broker, exchange, logger } = options
@@ -159,10 +163,12 @@ class QueueRecorder implements Recorder {
       duplicates: this.#duplicates,
       conflicts: this.#conflicts,
       batches: this.#batches,
+      batchSizes: this.#batchSizes.toCounts(),
       held: this.#intake?.size ?? 0,
       deadLetters: this.#deadLetters,
       reconnects: this.#broker.reconnects,
-      lastError: this.#lastError,
+      lastError: this.#lastError?.message,
+      lastErrorAt: this.#lastError?.at,
     }
   }
 
@@ -192,8 +198,7 @@ class QueueRecorder implements Recorder {
       this.#writer = await this.#openWriter()
       if (this.#writer !== undefined) await this.#record(this.#writer)
     } catch (error) {
-      this.#lastError = (error as Error).message
-      logger.error('recorder.failed', { exchange, error: this.#lastError })
+      logger.error('recorder.failed', { exchange, error: this.#noted(error) })
       throw error
     } finally {
       this.#state = 'stopped'
@@ -230,8 +235,7 @@ class QueueRecorder implements Recorder {
       } catch (error) {
         if (this.#stop.signal.aborted) return
         if (isPermanent(error)) throw error
-        this.#lastError = (error as Error).message
-        logger.warn('recorder.interrupted', { exchange, error: this.#lastError })
+        logger.warn('recorder.interrupted', { exchange, error: this.#noted(error) })
         await sleep(retryMsMin, undefined, { signal: this.#stop.signal }).catch(() => {})
       }
     }
@@ -306,16 +310,23 @@ class QueueRecorder implements Recorder {
       this.#recorded += recorded
       this.#duplicates += duplicates + cut.known
       this.#batches += 1
+      this.#batchSizes.add(cut.events.length + cut.known)
       if (this.#state === 'holding') logger.info('recorder.recording', { exchange, head })
       this.#state = 'recording'
       return true
     } catch (error) {
       if (!isTransient(error)) throw error
       this.#state = 'holding'
-      this.#lastError = (error as Error).message
-      logger.error('recorder.holding', { exchange, error: this.#lastError, retryMs })
+      logger.error('recorder.holding', { exchange, error: this.#noted(error), retryMs })
       return false
     }
+  }
+
+  /** The message of an error, which the status tells from now on. */
+  #noted(error: unknown): string {
+    const { message } = error as Error
+    this.#lastError = { message, at: new Date() }
+    return message
   }
 
   /** Only messages without identity need to know that their acknowledgement arrived. */

@@ -25,6 +25,7 @@ const folders = [
   'publisher',
   'history',
   'consumers',
+  'health',
   'replay',
   'edison',
   'scripts',

@@ -3,13 +3,14 @@
  */
 import { resolve } from 'node:path'
 import type { Logger } from '../../events/index.ts'
-import { exitCodeOfSignal, Interrupted } from './errors.ts'
+import type { CliError } from './errors.ts'
 import type { Io } from './io.ts'
 import { jsonLogger, peopleLogger } from './logger.ts'
 import { Output } from './output.ts'
 import { type ProgressOptions, showProgress } from './progress.ts'
 import { Screen } from './screen.ts'
 import { brokerSetting, historySetting, type Setting } from './settings.ts'
+import { Stop } from './stop.ts'
 
 export class Cli {
   readonly output: Output
@@ -17,10 +18,13 @@ export class Cli {
   readonly #io: Io
   #logger: Logger | undefined
   #logsJson = false
-  #stop: { readonly signal: AbortSignal; end(): void } | undefined
+  readonly #onLate: (error: CliError) => void
+  #stop: Stop | undefined
 
-  constructor(io: Io) {
+  /** @param options.onLate - Tells that the command did not end in its time, and ends the process. */
+  constructor(io: Io, { onLate }: { onLate: (error: CliError) => void }) {
     this.#io = io
+    this.#onLate = onLate
     this.output = new Output(io.stdout)
     this.screen = new Screen(io)
   }
@@ -77,9 +81,12 @@ export class Cli {
    * Takes SIGINT, SIGTERM and SIGHUP over: the first aborts this signal with an `Interrupted`, and the
    * command ends in good order; a second one ends the process at once. A command that never asks for it
    * ends at the first.
+   *
+   * @param options.timeoutMs - How long the command may take from the first signal on. Default: for ever.
    */
-  stopSignal(): AbortSignal {
-    this.#stop ??= stopOnSignals(this.#io)
+  stopSignal({ timeoutMs }: { timeoutMs?: number } = {}): AbortSignal {
+    this.#stop ??= new Stop(this.#io, this.#onLate)
+    if (timeoutMs !== undefined) this.#stop.timeoutMs = timeoutMs
     return this.#stop.signal
   }
 
@@ -87,13 +94,4 @@ export class Cli {
     this.#stop?.end()
     this.screen.status('')
   }
-}
-
-function stopOnSignals(io: Io): { signal: AbortSignal; end(): void } {
-  const controller = new AbortController()
-  const end = io.onSignal((signal) => {
-    if (controller.signal.aborted) io.exit(exitCodeOfSignal(signal))
-    else controller.abort(new Interrupted(signal))
-  })
-  return { signal: controller.signal, end }
 }

@@ -13,6 +13,7 @@ export type CliErrorCode =
   | 'CLI_MODULE_INVALID'
   | 'CLI_NOT_FOUND'
   | 'CLI_OUTPUT_CLOSED'
+  | 'CLI_SHUTDOWN_TIMEOUT'
   | 'CLI_TYPESCRIPT_LOADER_MISSING'
   | 'CLI_USAGE'
 
@@ -41,6 +42,7 @@ export const exitCodes = {
   history: 4,
   consumer: 5,
   internal: 70,
+  late: 124,
 } as const
 
 export const exitCodesHelp = `Exit codes:
@@ -51,6 +53,7 @@ export const exitCodesHelp = `Exit codes:
   4    the history: missing, locked, foreign, damaged
   5    the consumer: its handler failed, its store is locked or foreign
   70   a bug of Backstory
+  124  told to end, and not done within --shutdown-timeout: what was in hand is done at the next start
   130  interrupted (143 where terminated) before it was done`
 
 const prefixes: readonly (readonly [prefix: string, exitCode: number])[] = [
@@ -60,6 +63,7 @@ const prefixes: readonly (readonly [prefix: string, exitCode: number])[] = [
   ['HISTORY_', exitCodes.history],
   ['CONSUMER_', exitCodes.consumer],
   ['EVENT_', exitCodes.consumer],
+  ['HEALTH_', exitCodes.usage],
   ['CLI_', exitCodes.usage],
 ]
 
@@ -75,6 +79,7 @@ export function exitCodeOf(error: unknown): number {
   const code = codeOf(error)
   if (code === undefined) return exitCodes.internal
   if (code === 'CLI_NOT_FOUND') return exitCodes.checkFailed
+  if (code === 'CLI_SHUTDOWN_TIMEOUT') return exitCodes.late
   return prefixes.find(([prefix]) => code.startsWith(prefix))![1]
 }
 

@@ -13,9 +13,14 @@ export async function main(
   io: Io,
   commands: readonly Command[] = allCommands,
 ): Promise<number> {
-  const cli = new Cli(io)
   // Known before the arguments are: they may be wrong.
   const isVerbose = args.includes('--verbose')
+  const cli = new Cli(io, {
+    onLate(error) {
+      report(error, cli, { isVerbose })
+      io.exit(exitCodeOf(error))
+    },
+  })
   cli.useLogger({ json: args.includes('--log-json'), verbose: isVerbose })
   try {
     const parsed = await parse(args, { commands, columns: io.stdout.columns || 100 })

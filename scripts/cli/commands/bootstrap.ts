@@ -1,12 +1,14 @@
 /** `backstory bootstrap`: a consumer definition, run until it has caught up. */
-import type { Consumer, ConsumerDefinition, ConsumerStatus } from '../../../consumers/index.ts'
+import type { Certificate, Consumer, ConsumerDefinition, ConsumerStatus } from '../../../consumers/index.ts'
 import { certificateList } from '../certificate-list.ts'
 import type { Cli } from '../cli.ts'
 import { brokerOption, defineCommand, historyOption, jsonOption, waitBrokerOption } from '../command.ts'
 import { CliError, exitCodes } from '../errors.ts'
+import { healthOptions, openHealth } from '../health-options.ts'
 import { loadModule } from '../load-module.ts'
 import { openBroker } from '../open-broker.ts'
 import type { Reading } from '../progress.ts'
+import { shutdownOption } from '../shutdown-option.ts'
 
 export const bootstrapCommand = defineCommand({
   name: 'bootstrap',
@@ -41,18 +43,21 @@ export const bootstrapCommand = defineCommand({
       default: 1,
       describe: 'Pause after the queue is bound, for a cluster to learn of it',
     },
+    ...healthOptions,
+    'shutdown-timeout': shutdownOption,
     json: { ...jsonOption, describe: 'The certificate as JSON' },
   },
   examples: [
     ['bootstrap ./shipping.ts', 'Catch up, print the certificate, end'],
     ['bootstrap ./consumers.js --export shipping --store data/shipping.db', 'One of several consumers'],
-    ['bootstrap ./shipping.ts --live', 'Catch up, then go on live'],
+    ['bootstrap ./shipping.ts --live --health 9465', 'Catch up, then go on live; health on that port'],
   ],
   async run({ module, store, history, broker, live, settle, json, ...rest }, cli) {
     const definition = await loadDefinition(cli.path(module), rest.export ?? 'default')
     const { name } = definition
     const { value: historyPath } = await cli.history(history)
-    const signal = cli.stopSignal()
+    const signal = cli.stopSignal({ timeoutMs: rest['shutdown-timeout'] * 1_000 })
+    await using health = await openHealth(cli, rest)
     const connection = await openBroker(cli, {
       broker,
       waitBroker: rest['wait-broker'],
@@ -67,17 +72,19 @@ export const bootstrapCommand = defineCommand({
         settleMs: Math.round(settle * 1_000),
         logger: cli.logger,
       })
-      await caughtUp(consumer, cli, signal)
+      health.watch({ consumers: [consumer] })
+      await caughtUp(consumer, cli, { signal, live })
       if (live) await stopped(consumer, cli, signal)
-      const certificate = await consumer.certificate()
+      const certificate = await certificateOf(consumer, { live })
       await consumer.close()
       await consumer.stopped
-      if (json) await cli.output.json(certificate)
+      if (certificate === undefined) cli.say('No certificate: the history cannot be read now')
+      else if (json) await cli.output.json(certificate)
       else await cli.output.lines(certificateList(certificate))
       cli.say(
         `Queue ${definition.exchange}.${name} stays bound and keeps what is published until the consumer runs again`,
       )
-      return certificate.complete ? exitCodes.ok : exitCodes.checkFailed
+      return certificate?.complete === false ? exitCodes.checkFailed : exitCodes.ok
     } finally {
       await connection.close()
     }
@@ -102,12 +109,17 @@ async function loadDefinition(path: string, name: string): Promise<ConsumerDefin
   }
 }
 
-/** @throws What ended the consumer; the signal's reason. */
-async function caughtUp(consumer: Consumer, cli: Cli, signal: AbortSignal): Promise<void> {
+/** @throws What ended the consumer; the signal's reason, unless it was to go on until a signal comes. */
+async function caughtUp(
+  consumer: Consumer,
+  cli: Cli,
+  { signal, live }: { signal: AbortSignal; live: boolean },
+): Promise<void> {
   const startedAt = Date.now()
   const end = cli.progress({ unit: 'positions', read: () => readingOf(consumer.status) })
   try {
     await Promise.race([consumer.caughtUp(), aborted(signal)])
+    if (signal.aborted && live) return
     signal.throwIfAborted()
   } finally {
     end()
@@ -115,6 +127,20 @@ async function caughtUp(consumer: Consumer, cli: Cli, signal: AbortSignal): Prom
   const { consumer: name, applied, cursor } = consumer.status
   const seconds = ((Date.now() - startedAt) / 1_000).toFixed(1)
   cli.say(`Consumer ${name} has caught up in ${seconds} s: ${applied} events applied, cursor at ${cursor}`)
+}
+
+/** Undefined where one that was told to end, in good order, has no history to compare with. */
+async function certificateOf(
+  consumer: Consumer,
+  { live }: { live: boolean },
+): Promise<Certificate | undefined> {
+  const { isTransient } = await import('../../../history/index.ts')
+  try {
+    return await consumer.certificate()
+  } catch (error) {
+    if (live && isTransient(error)) return undefined
+    throw error
+  }
 }
 
 /** @throws What ended the consumer. */

@@ -3,8 +3,10 @@ import type { Recorder, RecorderStatus } from '../../../history/index.ts'
 import type { Cli } from '../cli.ts'
 import { brokerOption, defineCommand, historyOption, jsonOption, waitBrokerOption } from '../command.ts'
 import { exitCodes } from '../errors.ts'
+import { healthOptions, openHealth } from '../health-options.ts'
 import { openBroker } from '../open-broker.ts'
 import { count } from '../progress.ts'
+import { shutdownOption } from '../shutdown-option.ts'
 
 export const recordCommand = defineCommand({
   name: 'record',
@@ -30,16 +32,20 @@ export const recordCommand = defineCommand({
       default: 10,
       describe: 'Seconds between two status lines',
     },
+    ...healthOptions,
+    'shutdown-timeout': shutdownOption,
     json: { ...jsonOption, describe: 'Status lines on standard output, as JSON' },
   },
   examples: [
     ['record orders', 'Record the exchange orders into ./backstory-history.db'],
     ['record orders --history orders.db --standby', 'Take over when the other recorder ends'],
     ['record orders --json --every 60', 'A status a minute, for a program'],
+    ['record orders --health 9464', 'With /livez, /readyz and /metrics on that port'],
   ],
   async run({ exchange, broker, history, standby, prefetch, batch, every, json, ...rest }, cli) {
     const { value: path } = await cli.history(history)
-    const signal = cli.stopSignal()
+    const signal = cli.stopSignal({ timeoutMs: rest['shutdown-timeout'] * 1_000 })
+    await using health = await openHealth(cli, rest)
     const connection = await openBroker(cli, {
       broker,
       waitBroker: rest['wait-broker'],
@@ -56,6 +62,7 @@ export const recordCommand = defineCommand({
         batchMax: batch,
         logger: cli.logger,
       })
+      health.watch({ recorder })
       const told = new Told(recorder, cli, { json })
       await toldUntilStopped(told, { signal, everyMs: every * 1_000 })
       await recorder.close()
