@@ -1,5 +1,6 @@
 /** The chaos run's arguments. */
 import { parseArgs } from 'node:util'
+import { type BreakName, breakNames, breaks } from './break/breaks.ts'
 
 export interface ChaosOptions {
   readonly seed: number
@@ -7,6 +8,8 @@ export interface ChaosOptions {
   readonly nodes: number
   readonly perSecond: number
   readonly settleSeconds: number
+  /** Which deliberately broken build the processes run; undefined for ours. */
+  readonly broken: BreakName | undefined
   readonly json: boolean
   /** Leaves the logs, ledgers and stores of a run that found something. */
   readonly keep: boolean
@@ -19,6 +22,8 @@ export const usage = `npm run chaos -- [options]
   --nodes N           1, or 3 for a cluster. Default 1.
   --rate N            Events a second of each publisher. Default 150.
   --settle-seconds S  How long all may take to come to rest afterwards. Default 90.
+  --break NAME        Run a deliberately broken build, which a check must catch:
+${breakNames.map((name) => `${' '.repeat(22)}${name.padEnd(18)} without ${breaks[name].without}`).join('\n')}
   --keep              Keep the folder with logs, ledgers and stores.
   --json              One JSON object on standard output.
   --help
@@ -43,6 +48,7 @@ export function parseOptions(args: readonly string[]): ChaosOptions | undefined 
       nodes: { type: 'string', default: '1' },
       rate: { type: 'string', default: '150' },
       'settle-seconds': { type: 'string', default: '90' },
+      break: { type: 'string' },
       keep: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -57,9 +63,16 @@ export function parseOptions(args: readonly string[]): ChaosOptions | undefined 
     nodes: parseCount('--nodes', values.nodes, { max: 7 }),
     perSecond: parseCount('--rate', values.rate, { max: 10_000 }),
     settleSeconds: parseCount('--settle-seconds', values['settle-seconds'], { max: 3_600 }),
+    broken: values.break === undefined ? undefined : parseBreak(values.break),
     json: values.json,
     keep: values.keep,
   }
+}
+
+function parseBreak(text: string): BreakName {
+  const name = breakNames.find((known) => known === text)
+  if (name !== undefined) return name
+  throw new TypeError(`Expected --break to be one of ${breakNames.join(', ')}, got ${text}`)
 }
 
 function parseCount(option: string, text: string, { max }: { max: number }): number {

@@ -46,8 +46,8 @@ export class FaultProxy {
   /** Resets every connection at both ends; new ones are taken. */
   cut(): void {
     for (const { near, far } of this.#pairs) {
-      near.resetAndDestroy()
-      far.resetAndDestroy()
+      reset(near)
+      reset(far)
     }
   }
 
@@ -116,4 +116,10 @@ export class FaultProxy {
       },
     })
   }
+}
+
+/** Node fails to reset a socket whose end it is about to send, and then never closes it. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy()
+  else socket.resetAndDestroy()
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Broker, connectBroker } from '../../broker/index.ts'
 import type { ConsumerStatus, RecorderStatus } from '../../index.ts'
+import { BrokenBuild } from './break/broken-build.ts'
 import { isConsumer, lateConsumer, type ProcessName, publishers } from './cast.ts'
 import { check, type Verdict } from './checks.ts'
 import { startChaosCluster } from './cluster.ts'
@@ -20,6 +21,8 @@ export interface ChaosReport extends Verdict {
   readonly seed: number
   readonly seconds: number
   readonly nodes: number
+  /** The broken build that ran; undefined for ours. */
+  readonly broken: string | undefined
   readonly rabbitmq: string
   readonly faults: readonly (Fault & { readonly outcome: string | undefined })[]
   readonly settledAfterMs: number
@@ -35,11 +38,12 @@ export async function runChaos(
   options: ChaosOptions,
   { say, signal }: { say: (line: string) => void; signal: AbortSignal },
 ): Promise<ChaosReport> {
-  const { seed, seconds, nodes, perSecond, settleSeconds, keep } = options
+  const { seed, seconds, nodes, perSecond, settleSeconds, keep, broken } = options
   const folder = await mkdtemp(join(tmpdir(), 'backstory-chaos-'))
+  const build = broken === undefined ? undefined : new BrokenBuild(broken, join(folder, 'broken'))
   const cluster = await startChaosCluster({ say })
   const broker = connectBroker({ url: cluster.nodes.map(({ url }) => url), name: 'backstory chaos' })
-  const scene = await Scene.open({ cluster, folder, perSecond, nodeArgs: [] })
+  const scene = await Scene.open({ cluster, folder, perSecond, nodeArgs: build?.nodeArgs ?? [] })
   let isKept = keep
   try {
     await startAll(scene, { signal })
@@ -49,12 +53,14 @@ export async function runChaos(
     say('Waiting until all has settled')
     const settled = await settle(scene, { broker, timeoutMs: settleSeconds * 1_000 })
     const verdict = await check({ scene, broker, settled, purged: purgedBy(faults) })
-    isKept ||= !verdict.ok
+    build?.requireLoaded()
+    isKept ||= !verdict.ok && build === undefined
     const starts = Object.fromEntries([...scene.children].map(([name, child]) => [name, child.starts]))
     return {
       seed,
       seconds,
       nodes,
+      broken,
       rabbitmq: await versionOf(broker),
       faults,
       ...verdict,
