@@ -14,6 +14,7 @@ import {
   type Headers,
   type HeaderValue,
   type Properties,
+  sequenceHeader,
 } from '../events/index.ts'
 import type { NewEvent } from './writer.ts'
 
@@ -77,7 +78,6 @@ export function packedSequence(packed: string): HeaderValue | undefined {
   return more?.includes(sequenceHeader) ? decodeProperties(more).headers?.[sequenceHeader] : undefined
 }
 
-const sequenceHeader = 'ce-sequence'
 const sequenceDigits = 16
 /** Exactly what is written again from epoch and number: anything else stays as it is, among the headers. */
 const sequenceText = /^([0-9a-z]{1,64})\.0*([0-9]*)$/

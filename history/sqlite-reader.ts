@@ -2,7 +2,7 @@
  * Reads a history in a SQLite file. The file is opened at the first use, so a reader may exist before
  * its recorder has made the file.
  */
-import { Checksum, type HeaderValue, type Identity } from '../events/index.ts'
+import { Checksum, type Identity, sequenceHeader, sequenceOf } from '../events/index.ts'
 import { HistoryError } from './errors.ts'
 import { FileIdentity } from './file-identity.ts'
 import { packedSequence } from './packed-properties.ts'
@@ -94,7 +94,10 @@ class SqliteReader implements HistoryReader {
       // Row by row: the properties of a page of foreign messages may be large.
       for (const row of statements.sequences.iterate(after, upTo, limit) as Iterable<SequenceRow>) {
         const [position, source, id, type, subject, properties] = row
-        const { epoch, sequence } = parsed(packedSequence(properties)) ?? noSequence
+        const stated = packedSequence(properties)
+        const { epoch, sequence } =
+          (stated === undefined ? undefined : sequenceOf({ headers: { [sequenceHeader]: stated } })) ??
+          noSequence
         events.push({ position, source, id, type, subject: subject ?? undefined, epoch, sequence })
       }
       return events
@@ -270,15 +273,6 @@ type SequenceRow = readonly [
   subject: string | null,
   properties: string,
 ]
-
-function parsed(stated: HeaderValue | undefined): { epoch: string; sequence: number } | undefined {
-  if (typeof stated !== 'string') return undefined
-  const [, epoch, digits] = /^([0-9a-z]{1,64})\.([0-9]{16})$/.exec(stated) ?? []
-  const sequence = Number(digits)
-  return epoch === undefined || sequence === 0 || !Number.isSafeInteger(sequence)
-    ? undefined
-    : { epoch, sequence }
-}
 
 const noSequence = { epoch: undefined, sequence: undefined }
 

@@ -1,5 +1,6 @@
 /** Every command, in the order in which help lists them. */
 import type { Command } from '../command.ts'
+import { auditCommand } from './audit.ts'
 import { bootstrapCommand } from './bootstrap.ts'
 import { certificateCommand } from './consumers-certificate.ts'
 import { statusCommand } from './consumers-status.ts'
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   listCommand,
   showCommand,
   tailCommand,
+  auditCommand,
   statusCommand,
   certificateCommand,
 ]
