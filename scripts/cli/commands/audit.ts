@@ -55,7 +55,7 @@ async function auditOf(
 }
 
 /** What was not judged, or less sharply. */
-function sayLimits(cli: Cli, { first, unjudged, forgotten }: HistoryAudit): void {
+function sayLimits(cli: Cli, { first, held, unjudged, forgotten }: HistoryAudit): void {
   if (first > 1) {
     cli.say(`Positions 1 to ${count(first - 1)} are no longer held: not judged, nor how their epochs went on`)
   }
