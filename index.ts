@@ -31,11 +31,20 @@ export {
   type HandlerContext,
   type Handlers,
   type Marks,
+  type ParkedError,
+  type ParkedEvent,
+  type ParkingCounts,
+  type ParkingPolicy,
+  type ParkReason,
+  type Part,
   type Phase,
+  type ReactContext,
+  type Reaction,
   type RetryPolicy,
   readSqliteStore,
   type StoredConsumer,
   startConsumer,
+  type TwoPartHandler,
   type WaitingFor,
 } from './consumers/index.ts'
 export {
@@ -43,6 +52,7 @@ export {
   Checksum,
   type CloudEvent,
   type DataOf,
+  type DataSchema,
   defineEvents,
   EventError,
   type EventErrorCode,
@@ -56,6 +66,14 @@ export {
   type Message,
   type Properties,
 } from './events/index.ts'
+export {
+  type Health,
+  HealthError,
+  type HealthErrorCode,
+  type HealthOptions,
+  type HealthParts,
+  serveHealth,
+} from './health/index.ts'
 export {
   auditHistory,
   type ChangedRange,

@@ -1,45 +1,68 @@
 /**
  * The applier: makes events take effect, each once, together with the marks that say so.
  *
- * A batch is one transaction. Where a handler throws, the transaction is rolled back; the events before
- * the failing one are applied without it, then it is tried alone, so a batch costs no savepoints while
- * all goes well. Where the store cannot be written, the batch waits and is tried again: nothing was
- * acknowledged, nothing is lost.
+ * It owns the state while a consumer runs: whoever else wants to change the marks raises the generation in
+ * the store, and the next transaction here is refused (`CONSUMER_SUPERSEDED`).
  */
 import type { CloudEvent, Identity, Logger } from '../events/index.ts'
+import { MessageEvent } from '../events/index.ts'
 import type { PositionedIdentity, StoredEvent } from '../history/index.ts'
+import { Attempts, dueAfter, type Trial } from './attempts.ts'
 import { truncated } from './bounds.ts'
-import type { Handler, HandlerContext, RetryPolicy } from './definition.ts'
-import { ConsumerError } from './errors.ts'
-import { asHandlerFailure, type HandlerFailure, handlerError } from './handler-failure.ts'
+import type { ParkingPolicy } from './definition.ts'
+import type { HandlerTable } from './handler-table.ts'
 import type { Clock } from './link.ts'
+import type { ParkedEvent, ParkingCounts } from './parking.ts'
+import { whenAvailable } from './patience.ts'
 import type { ConsumerState, ConsumerStore, Phase, StoreTransaction } from './store.ts'
 import { Tally } from './tally.ts'
+import { Uptake } from './uptake.ts'
 
 export interface ApplierOptions<Tx> {
   readonly consumer: string
   readonly store: ConsumerStore<Tx>
-  readonly handlers: ReadonlyMap<string, Handler<string, unknown, Tx>>
-  readonly retry: Required<RetryPolicy>
+  readonly handlers: HandlerTable<Tx>
+  readonly parking: Required<ParkingPolicy> | undefined
+  /** Events to take with care after a process that died at work. */
+  readonly carefulMax: number
   /** How recently an event must have been recorded for a replay to put it into the inbox, in milliseconds. */
   readonly rememberMs: number
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly logger: Logger
+  /** Told after the commit of events that are to react. */
+  onReactions?(): void
 }
 
 export class Applier<Tx> {
   readonly #options: ApplierOptions<Tx>
+  readonly #attempts: Attempts
   #state: ConsumerState
+  #counts: ParkingCounts
   #lastError: string | undefined
 
-  private constructor(options: ApplierOptions<Tx>, state: ConsumerState) {
+  private constructor(options: ApplierOptions<Tx>, state: ConsumerState, counts: ParkingCounts) {
+    const { store, handlers, carefulMax } = options
     this.#options = options
     this.#state = state
+    this.#counts = counts
+    this.#attempts = new Attempts({
+      ...options,
+      // Whoever stops in order says so: what was at work until its end may have been ended by an event.
+      careful: state.phase === 'stopped' ? 0 : carefulMax,
+      retryOf: (type) => handlers.retryOf(type),
+      countTry: (identity) =>
+        this.#whenAvailable(() => store.transaction((unit) => unit.countTry('apply', identity))),
+    })
   }
 
+  /** Begins with the marks as they are in a store that was acquired. */
   static async open<Tx>(options: ApplierOptions<Tx>): Promise<Applier<Tx>> {
-    return new Applier(options, await options.store.state())
+    const { store } = options
+    return await whenAvailable(async () => {
+      const counts = await store.transaction((unit) => unit.parking.counts())
+      return new Applier(options, await store.state(), counts)
+    }, options)
   }
 
   /** As it was last committed. */
@@ -47,28 +70,36 @@ export class Applier<Tx> {
     return this.#state
   }
 
+  /** As they were last looked at. */
+  get counts(): ParkingCounts {
+    return this.#counts
+  }
+
   /** The newest failure of a handler or of the store. */
   get lastError(): string | undefined {
-    return this.#lastError
+    return this.#attempts.lastError ?? this.#lastError
   }
 
   /** Applies a page of the history that begins right after the cursor, and moves the cursor to its end. */
   async replay(events: readonly StoredEvent[]): Promise<void> {
-    await this.#inOrder(events, async (slice, attempt) => {
-      await this.#transaction(async (unit, tally) => {
+    await this.#attempts.inOrder(events, async (slice, trial) => {
+      await this.#takeIn(slice, trial, async ({ unit, tally, uptake }) => {
         const marks = await unit.marks(slice)
         const passed: Identity[] = []
+        const positions: number[] = []
         for (const [index, event] of slice.entries()) {
-          if (event.position !== tally.cursor + 1)
-            throw truncated(this.#options.consumer, tally.cursor, event.position)
+          const { position } = event
+          if (position !== tally.cursor + 1) throw truncated(this.#options.consumer, tally.cursor, position)
           if (marks[index] !== undefined) passed.push(event)
           else {
-            const handled = this.#handle(event, { tx: unit.tx, index, position: event.position, attempt })
-            if (handled !== undefined) await handled
+            const taken = uptake.take(event, { index, position })
+            if (taken !== undefined) await taken
             tally.count(event, { replayed: true, unidentified: event.unidentified })
           }
-          tally.cursor = event.position
+          positions.push(position)
+          tally.cursor = position
         }
+        await unit.noteApplied(positions)
         if (passed.length > 0) await unit.pass(passed, this.#options.clock.now())
         await this.#remember(
           unit,
@@ -98,8 +129,8 @@ export class Applier<Tx> {
    */
   async live(events: readonly CloudEvent[], onCommitted: (done: number) => void): Promise<void> {
     let done = 0
-    await this.#inOrder(events, async (slice, attempt) => {
-      await this.#transaction(async (unit, tally) => {
+    await this.#attempts.inOrder(events, async (slice, trial) => {
+      await this.#takeIn(slice, trial, async ({ unit, tally, uptake }) => {
         const marks = await unit.marks(slice)
         const added = new Map<string, Identity>()
         for (const [index, event] of slice.entries()) {
@@ -107,8 +138,8 @@ export class Applier<Tx> {
           const key = `${event.id.length} ${event.id}${event.source}`
           if (marks[index] !== undefined || added.has(key)) tally.duplicates += 1
           else {
-            const handled = this.#handle(event, { tx: unit.tx, index, position: undefined, attempt })
-            if (handled !== undefined) await handled
+            const taken = uptake.take(event, { index, position: undefined })
+            if (taken !== undefined) await taken
             tally.count(event, { replayed: false, unidentified: false })
             added.set(key, event)
           }
@@ -137,11 +168,105 @@ export class Applier<Tx> {
           const below = tally.cursor + index
           if (position !== below + 1) throw truncated(this.#options.consumer, below, position)
         }
+        await unit.noteApplied(passed.map(({ position }) => position))
         await unit.pass(passed, this.#options.clock.now())
         tally.cursor = last.position
       }
       return passed.length
     })
+  }
+
+  /**
+   * Tries parked events again that are due, each once, in the order of parking; those behind an event that
+   * fails again go on waiting.
+   *
+   * @returns How many were tried: 0 says that nothing is due.
+   */
+  async redrive({ limit = redriveBatch }: { limit?: number } = {}): Promise<number> {
+    const { clock, store } = this.#options
+    if (this.#counts.parked === 0) return 0
+    const due = await this.#whenAvailable(() =>
+      store.transaction((unit) => unit.parking.due('apply', { now: clock.now(), limit })),
+    )
+    const failing = new Set<string>()
+    await this.#attempts.inOrder(
+      due.map((parked) => new ParkedMessage(parked)),
+      (slice, trial) => this.#redriveSlice(slice, { trial, failing }),
+      { triesMax: 1 },
+    )
+    if (due.length > 0) await this.refreshCounts()
+    return due.length
+  }
+
+  /** @param options.failing - Subjects whose first event has failed again; gets the ones that do now. */
+  async #redriveSlice(
+    slice: readonly ParkedMessage[],
+    { trial, failing }: { trial: Trial; failing: Set<string> },
+  ): Promise<void> {
+    const { parking, clock } = this.#options
+    const now = clock.now()
+    const isFree = ({ subject }: ParkedMessage) => subject === undefined || !failing.has(subject)
+    const free = slice.filter(isFree)
+    const [first] = free
+    if (first === undefined) return
+    if (trial.verdict !== undefined) {
+      const retries = first.parked.retries + 1
+      const attempts = first.parked.attempts + 1
+      const failure = { ...trial.verdict, attempts, retries, dueAt: dueAfter(parking, { retries, now }) }
+      await this.#transaction((unit) => unit.parking.failed(first.parked.number, failure))
+      if (first.subject !== undefined) failing.add(first.subject)
+      return
+    }
+    await this.#takeIn(
+      slice,
+      trial,
+      async ({ unit, uptake }) => {
+        for (const [index, event] of slice.entries()) {
+          if (!isFree(event)) continue
+          const taken = uptake.take(event, { index, position: event.parked.position })
+          if (taken !== undefined) await taken
+        }
+        await unit.parking.resolve(
+          free.map(({ parked }) => parked),
+          now,
+        )
+      },
+      { isHeld: false },
+    )
+  }
+
+  /**
+   * Lets events from a position on react: those that were applied already at once, the others when they are.
+   * Does nothing where they do already.
+   *
+   * @param read - A page of the history, as `HistoryReader.read` gives it.
+   */
+  async reactFrom(
+    position: number,
+    read: (page: { after: number; upTo: number }) => Promise<StoredEvent[]>,
+  ): Promise<void> {
+    const { handlers, onReactions } = this.#options
+    const { reactAfter, cursor } = this.#state
+    if (reactAfter !== undefined && reactAfter < position) return
+    const upTo = Math.min(reactAfter ?? cursor, cursor)
+    await this.#transaction(async (unit, tally) => {
+      for (let after = position - 1; after < upTo; ) {
+        const page = await read({ after, upTo })
+        const last = page.at(-1)
+        if (last === undefined) break
+        const reacting = page.filter(({ type }) => handlers.find(type)?.react !== undefined)
+        await unit.reactions.add(reacting.map((event) => ({ event, position: event.position })))
+        after = last.position
+      }
+      tally.reactAfter = position - 1
+    })
+    onReactions?.()
+  }
+
+  /** Looks how many are parked: other hands retry and discard too. */
+  async refreshCounts(): Promise<void> {
+    const { store } = this.#options
+    this.#counts = await this.#whenAvailable(() => store.transaction((unit) => unit.parking.counts()))
   }
 
   /** Counts deliveries that the history showed to be applied. */
@@ -160,8 +285,45 @@ export class Applier<Tx> {
     if (phase === this.#state.phase && !repair) return
     await this.#transaction(async (_unit, tally) => {
       tally.phase = phase
+      // The first time that it goes live: what comes from here on is new to the world too.
+      if (phase === 'live') tally.reactAfter ??= tally.cursor
       if (repair) tally.repairs += 1
     })
+  }
+
+  /** One transaction that takes in a slice, by `work`. */
+  async #takeIn(
+    slice: readonly CloudEvent[],
+    trial: Trial,
+    work: (parts: { unit: StoreTransaction<Tx>; tally: Tally; uptake: Uptake<Tx> }) => Promise<void>,
+    { isHeld = true }: { isHeld?: boolean } = {},
+  ): Promise<void> {
+    const { clock } = this.#options
+    const uptake = await this.#transaction(async (unit, tally) => {
+      const held = isHeld ? await this.#held(unit, slice) : nothing
+      const taking = new Uptake({
+        ...this.#options,
+        unit,
+        trial,
+        held,
+        reactAfter: tally.reactAfter,
+        now: clock.now(),
+      })
+      await work({ unit, tally, uptake: taking })
+      await taking.write(slice)
+      return taking
+    })
+    if (uptake.parked > 0) await this.refreshCounts()
+    if (uptake.reacting > 0) this.#options.onReactions?.()
+  }
+
+  async #held(unit: StoreTransaction<Tx>, slice: readonly CloudEvent[]): Promise<ReadonlySet<string>> {
+    const { parking } = this.#options
+    if (this.#counts.parked === 0 || parking?.holdSubject !== true) return nothing
+    return await unit.parking.held(
+      'apply',
+      slice.flatMap(({ subject }) => subject ?? []),
+    )
   }
 
   /** One transaction: what `work` tallies is saved with it, and known once it has committed. */
@@ -182,115 +344,26 @@ export class Applier<Tx> {
     return result
   }
 
-  /** Tries again while the store cannot be written, with growing waits, until told to stop. */
   async #whenAvailable<Result>(write: () => Promise<Result>): Promise<Result> {
-    const { clock, signal, logger, consumer } = this.#options
-    for (let retryMs = storeRetryMsMin; ; retryMs = Math.min(retryMs * 2, storeRetryMsMax)) {
-      try {
-        return await write()
-      } catch (error) {
-        const isUnavailable = error instanceof ConsumerError && error.code === 'CONSUMER_STORE_UNAVAILABLE'
-        if (!isUnavailable || signal.aborted) throw error
+    return await whenAvailable(write, {
+      ...this.#options,
+      onFailed: (error) => {
         this.#lastError = error.message
-        // Another writer is done in a moment, nearly always.
-        if (retryMs > storeRetryMsMin * 4) {
-          logger.error('consumer.store-unavailable', { consumer, error: error.message, retryMs })
-        }
-        await clock.sleep(retryMs)
-      }
-    }
-  }
-
-  /** Applies events slice by slice; see the header. */
-  async #inOrder<Event extends CloudEvent>(
-    events: readonly Event[],
-    apply: (slice: readonly Event[], attempt: number) => Promise<void>,
-  ): Promise<void> {
-    let from = 0
-    let to = events.length
-    let attempt = 1
-    while (from < events.length) {
-      this.#options.signal.throwIfAborted()
-      try {
-        await apply(events.slice(from, to), attempt)
-        from = to
-        to = events.length
-        attempt = 1
-      } catch (error) {
-        const failure = asHandlerFailure(error, { slice: to - from, event: events[from]! })
-        if (failure === undefined) throw error
-        if (failure === 'one of several') {
-          to = from + 1
-          continue
-        }
-        if (failure.index > 0) {
-          to = from + failure.index
-          continue
-        }
-        to = from + 1
-        await this.#waitForRetry(failure, attempt)
-        attempt += 1
-      }
-    }
-  }
-
-  async #waitForRetry({ event, cause }: HandlerFailure, attempt: number): Promise<void> {
-    const { consumer, retry, clock, logger } = this.#options
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    this.#lastError = reason
-    const fields = { consumer, id: event.id, source: event.source, type: event.type, attempt, error: reason }
-    if (attempt >= retry.attempts) {
-      logger.error('handler.gave-up', fields)
-      throw new ConsumerError(
-        'CONSUMER_HANDLER_FAILED',
-        `Consumer ${consumer} stopped at event ${event.id} of ${event.source} (${event.type}): its handler failed ${attempt} times, last with: ${reason}. The event is not applied and not lost; mend the handler and start again`,
-        { cause },
-      )
-    }
-    logger.warn('handler.failed', fields)
-    await clock.sleep(Math.min(retry.backoffMs * 2 ** (attempt - 1), retry.backoffMsMax))
-  }
-
-  /** Runs the handler of an event; undefined where it has none or is done already. */
-  #handle(
-    event: CloudEvent,
-    {
-      tx,
-      index,
-      position,
-      attempt,
-    }: { tx: Tx; index: number; position: number | undefined; attempt: number },
-  ): Promise<void> | undefined {
-    const { handlers, signal, logger } = this.#options
-    const handler = handlers.get(event.type) ?? handlers.get('*')
-    if (handler === undefined) return undefined
-    const context: HandlerContext<Tx> = {
-      tx,
-      replayed: position !== undefined,
-      position,
-      attempt,
-      signal,
-      logger,
-    }
-    try {
-      const handled = handler(event, context)
-      // Most handlers are synchronous, and an await for each would cost more than they do.
-      if (!isThenable(handled)) return undefined
-      return Promise.resolve(handled).then(
-        () => {},
-        (error: unknown) => {
-          throw handlerError(error, index, event)
-        },
-      )
-    } catch (error) {
-      throw handlerError(error, index, event)
-    }
+      },
+    })
   }
 }
 
-const storeRetryMsMin = 10
-const storeRetryMsMax = 5_000
+const redriveBatch = 100
+const nothing: ReadonlySet<string> = new Set()
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+/** A parked event on its way to its handler again. */
+class ParkedMessage extends MessageEvent {
+  readonly parked: ParkedEvent
+
+  constructor(parked: ParkedEvent) {
+    const { id, source, type, subject } = parked
+    super({ id, source, type, subject }, parked.message)
+    this.parked = parked
+  }
 }

@@ -6,6 +6,7 @@
  */
 import { Checksum, type Identity } from '../events/index.ts'
 import type { HistoryReader } from '../history/index.ts'
+import type { ParkingCounts } from './parking.ts'
 import type { ConsumerState } from './store.ts'
 
 export interface Certificate {
@@ -15,18 +16,22 @@ export interface Certificate {
   readonly cursor: number
   /** The history's highest position. */
   readonly head: number
-  /** Events applied, at or below the cursor and beyond it. */
+  /** Events applied, at or below the cursor and beyond it: without the parked and the discarded ones. */
   readonly applied: number
+  /** Events that were taken in and wait, with their error or behind such a one, to be tried again. */
+  readonly parked: number
+  /** Parked events that were given up. */
+  readonly discarded: number
   /** Events applied live that the cursor has not passed yet. */
   readonly beyond: number
   /** Of the applied events, those that stated no id. */
   readonly unidentified: number
-  /** Of the applied events at or below the cursor. */
+  /** Of the events taken in at or below the cursor: applied, parked or discarded. */
   readonly checksum: string
   readonly history: { readonly count: number; readonly checksum: string; readonly unidentified: number }
   /** Count and checksum agree: nothing missed and nothing twice up to the cursor. */
   readonly complete: boolean
-  /** Complete, with the cursor at the head and nothing beyond it. */
+  /** Complete, with the cursor at the head, nothing beyond it and nothing parked. */
   readonly level: boolean
 }
 
@@ -36,6 +41,7 @@ export interface Marks {
   readonly state: ConsumerState
   /** The identities that wait in the inbox. */
   readonly waiting: readonly Identity[]
+  readonly counts: ParkingCounts
 }
 
 /**
@@ -43,7 +49,7 @@ export interface Marks {
  * @throws HistoryError where the history cannot be read.
  */
 export async function certify(
-  { consumer, exchange, state, waiting }: Marks,
+  { consumer, exchange, state, waiting, counts }: Marks,
   history: HistoryReader,
 ): Promise<Certificate> {
   const checksum = new Checksum(state.checksum)
@@ -55,19 +61,22 @@ export async function certify(
   for (const { source, id } of beyond) checksum.remove(source, id)
   const { head } = await history.bounds()
   const summary = await history.summary({ upTo: state.cursor })
-  const applied = state.replayed + state.live
-  const complete = checksum.toString() === summary.checksum && applied - beyond.length === summary.count
+  const taken = state.replayed + state.live
+  const complete = checksum.toString() === summary.checksum && taken - beyond.length === summary.count
+  const { parked, discarded } = counts
   return {
     consumer,
     exchange,
     cursor: state.cursor,
     head,
-    applied,
+    applied: taken - parked - discarded,
+    parked,
+    discarded,
     beyond: beyond.length,
     unidentified: state.unidentified,
     checksum: checksum.toString(),
     history: { count: summary.count, checksum: summary.checksum, unidentified: summary.unidentified },
     complete,
-    level: complete && state.cursor === head && beyond.length === 0,
+    level: complete && state.cursor === head && beyond.length === 0 && parked === 0,
   }
 }

@@ -4,22 +4,19 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { Broker, BrokerError, type BrokerOptions, connectBroker } from '../broker/index.ts'
 import { type Catalog, type Logger, silentLogger } from '../events/index.ts'
-import { type HistoryReader, openHistory, type SqliteDatabase } from '../history/index.ts'
+import { type HistoryReader, isTransient, openHistory, type SqliteDatabase } from '../history/index.ts'
 import { Applier } from './applier.ts'
 import { type Certificate, certify } from './certificate.ts'
-import {
-  type ConsumerDefinition,
-  checkDefinition,
-  type Handler,
-  type RetryPolicy,
-  resolveRetry,
-} from './definition.ts'
+import { type ConsumerDefinition, checkDefinition, type ParkingPolicy, resolveParking } from './definition.ts'
 import { ConsumerError } from './errors.ts'
 import { HandOver, type WaitingFor } from './hand-over.ts'
+import { HandlerTable } from './handler-table.ts'
 import type { Clock } from './link.ts'
 import { queueLink } from './queue-link.ts'
+import { positionAt } from './react-from.ts'
+import { Reactor } from './reactor.ts'
 import { openSqliteStore } from './sqlite-store.ts'
-import type { ConsumerStore, Phase } from './store.ts'
+import { type ConsumerStore, initialState, type Phase } from './store.ts'
 
 export interface ConsumerOptions {
   /**
@@ -44,6 +41,11 @@ export interface ConsumerOptions {
   readonly auditMs?: number
   /** How long applied live events are remembered beyond the cursor, in milliseconds. Default an hour. */
   readonly inboxKeepMs?: number
+  /**
+   * Events from this position, or recorded from this moment on, react too. Default: those from the time on
+   * that the consumer first went live.
+   */
+  readonly reactFrom?: number | Date
   readonly logger?: Logger
 }
 
@@ -58,11 +60,17 @@ export interface ConsumerStatus {
   readonly head: number
   /** Positions that the cursor has not passed. */
   readonly lag: number
-  /** Events that took effect: `replayed` and `live` together. */
+  /** Events that took effect: `replayed` and `live` together, without the parked and the discarded ones. */
   readonly applied: number
   readonly replayed: number
   readonly live: number
   readonly duplicates: number
+  /** Events whose handler failed, and those that wait behind them. */
+  readonly parked: number
+  /** Events whose `react` failed, and those that wait behind them. */
+  readonly parkedReactions: number
+  /** Parked events that were given up. */
+  readonly discarded: number
   /** Times the live queue had lost an event that the history brought back. */
   readonly repairs: number
   readonly reconnects: number
@@ -101,51 +109,31 @@ export async function startConsumer<Events extends Catalog, Tx = SqliteDatabase>
 ): Promise<Consumer> {
   checkDefinition(definition)
   const resolved = resolveOptions(options)
-  const retry = resolveRetry(definition.retry)
+  const handlers = new HandlerTable<Tx>(definition as ConsumerDefinition<Catalog, Tx>)
+  const parking = resolveParking(definition.parking)
   const { name, exchange, prepare } = definition
-  const store = await openSqliteStore({
+  const openStore = await openSqliteStore({
     path: resolved.store,
     consumer: name,
     exchange,
     ...(prepare && { prepare: (database: SqliteDatabase) => prepare.call(definition, database) }),
   })
   try {
-    return await openConsumer(definition, { resolved, retry, store })
+    const consumer = new RunningConsumer({
+      ...resolved,
+      consumer: name,
+      exchange,
+      openStore,
+      handlers,
+      parking,
+    })
+    // A store at hand is taken before this resolves; one that another instance has is waited for.
+    await Promise.race([consumer.taken, nextTurn()])
+    return consumer
   } catch (error) {
-    await store.close()
+    await openStore.close()
     throw error
   }
-}
-
-async function openConsumer<Events extends Catalog, Tx>(
-  { name, exchange, on }: ConsumerDefinition<Events, Tx>,
-  {
-    resolved,
-    retry,
-    store,
-  }: { resolved: ReturnType<typeof resolveOptions>; retry: Required<RetryPolicy>; store: ConsumerStore<Tx> },
-): Promise<Consumer> {
-  const stop = new AbortController()
-  const clock = realClock(stop.signal)
-  const applier = await Applier.open({
-    consumer: name,
-    store,
-    handlers: new Map(Object.entries(on) as [string, Handler<string, unknown, Tx>][]),
-    retry,
-    rememberMs: Math.min(resolved.inboxKeepMs, rememberMsMax),
-    clock,
-    signal: stop.signal,
-    logger: resolved.logger,
-  })
-  return new RunningConsumer({
-    ...resolved,
-    consumer: name,
-    exchange,
-    openStore: store,
-    applier,
-    clock,
-    stop,
-  })
 }
 
 function resolveOptions({
@@ -158,6 +146,7 @@ function resolveOptions({
   prefetch = 1_000,
   auditMs = 100,
   inboxKeepMs = 60 * 60 * 1_000,
+  reactFrom,
   logger = silentLogger,
 }: ConsumerOptions) {
   if (typeof store !== 'string' || store === '') throw new TypeError('Expected `store` to be a path')
@@ -174,16 +163,28 @@ function resolveOptions({
     if (Number.isInteger(value) && value >= min && value <= max) continue
     throw new TypeError(`Expected \`${name}\` to be an integer from ${min} to ${max}, got ${value}`)
   }
-  return { broker, history, store, settleMs, replayBatch, liveBatch, prefetch, auditMs, inboxKeepMs, logger }
+  if (reactFrom !== undefined && !isReactFrom(reactFrom))
+    throw new TypeError(`Expected \`reactFrom\` to be a position from 1 or a date, got ${reactFrom}`)
+  const batches = { replayBatch, liveBatch, prefetch }
+  return { broker, history, store, settleMs, ...batches, auditMs, inboxKeepMs, reactFrom, logger }
+}
+
+function isReactFrom(value: number | Date): boolean {
+  return value instanceof Date ? !Number.isNaN(value.getTime()) : Number.isInteger(value) && value >= 1
 }
 
 interface Parts<Tx> extends ReturnType<typeof resolveOptions> {
   readonly consumer: string
   readonly exchange: string
   readonly openStore: ConsumerStore<Tx>
+  readonly handlers: HandlerTable<Tx>
+  readonly parking: Required<ParkingPolicy> | undefined
+}
+
+/** What runs while this instance has the store in hand. */
+interface Tenure<Tx> {
   readonly applier: Applier<Tx>
-  readonly clock: Clock
-  readonly stop: AbortController
+  readonly handOver: HandOver
 }
 
 const retryMs = 250
@@ -195,16 +196,24 @@ const rememberMsMax = 30_000
 
 class RunningConsumer<Tx> implements Consumer {
   readonly stopped: Promise<void>
+  /** Resolves when the store was first in hand. */
+  readonly taken: Promise<void>
   readonly #parts: Parts<Tx>
   readonly #broker: Broker
   readonly #fenceBroker: Broker
   readonly #history: HistoryReader
-  readonly #handOver: HandOver
+  readonly #stop = new AbortController()
+  readonly #clock: Clock
+  readonly #onCaughtUp: Promise<void>
+  #markTaken!: () => void
+  #markCaughtUp!: () => void
+  #tenure: Tenure<Tx> | undefined
   #lastError: string | undefined
 
   constructor(parts: Parts<Tx>) {
-    const { broker, history, consumer, exchange, prefetch, stop, logger } = parts
+    const { broker, history, consumer, exchange, logger } = parts
     this.#parts = parts
+    this.#clock = realClock(this.#stop.signal)
     this.#broker =
       broker instanceof Broker
         ? broker
@@ -214,45 +223,43 @@ class RunningConsumer<Tx> implements Consumer {
       broker instanceof Broker
         ? broker
         : connectBroker({ url: broker, name: `backstory consumer ${consumer}, fences` })
-    const { signal } = stop
-    const link = queueLink(this.#broker, {
-      fenceBroker: this.#fenceBroker,
-      exchange,
-      consumer,
-      prefetch,
-      signal,
+    const taken = new Promise<void>((resolve) => {
+      this.#markTaken = resolve
     })
-    this.#handOver = new HandOver({
-      ...parts,
-      link,
-      history: this.#history,
-      applier: parts.applier as Applier<unknown>,
-      signal: stop.signal,
+    this.#onCaughtUp = new Promise<void>((resolve) => {
+      this.#markCaughtUp = resolve
     })
     this.stopped = this.#run()
     // Whoever does not await it must not end the process: the logger has told.
     this.stopped.catch(() => {})
+    this.taken = Promise.race([taken, this.stopped])
+    this.taken.catch(() => {})
   }
 
   get status(): ConsumerStatus {
-    const { consumer, exchange, applier } = this.#parts
-    const { phase, cursor, replayed, live, duplicates, repairs } = applier.state
-    const head = Math.max(this.#handOver.head, cursor)
+    const { consumer, exchange } = this.#parts
+    const { applier, handOver } = this.#tenure ?? {}
+    const { phase, cursor, replayed, live, duplicates, repairs } = applier?.state ?? initialState
+    const { parked, reactions, discarded } = applier?.counts ?? nothingParked
+    const head = Math.max(handOver?.head ?? 0, cursor)
     return {
       consumer,
       exchange,
       phase,
-      waitingFor: phase === 'stopped' ? undefined : this.#handOver.waitingFor,
+      waitingFor: this.#waitingFor(),
       cursor,
       head,
       lag: head - cursor,
-      applied: replayed + live,
+      applied: replayed + live - parked - discarded,
       replayed,
       live,
       duplicates,
+      parked,
+      parkedReactions: reactions,
+      discarded,
       repairs,
       reconnects: this.#broker.reconnects,
-      lastError: this.#lastError ?? applier.lastError,
+      lastError: this.#lastError ?? applier?.lastError,
     }
   }
 
@@ -263,20 +270,21 @@ class RunningConsumer<Tx> implements Consumer {
         `Consumer ${this.#parts.consumer} was closed before it caught up`,
       )
     })
-    await Promise.race([this.#handOver.caughtUp(), ended])
+    await Promise.race([this.#onCaughtUp, ended])
   }
 
   async certificate(): Promise<Certificate> {
     const { consumer, exchange, openStore } = this.#parts
-    const marks = await openStore.transaction(async () => ({
+    const marks = await openStore.transaction(async (unit) => ({
       state: await openStore.state(),
       waiting: await openStore.waiting(),
+      counts: await unit.parking.counts(),
     }))
     return await certify({ consumer, exchange, ...marks }, this.#history)
   }
 
   async close(): Promise<void> {
-    this.#parts.stop.abort()
+    this.#stop.abort()
     await this.stopped.catch(() => {})
   }
 
@@ -284,39 +292,131 @@ class RunningConsumer<Tx> implements Consumer {
     await this.close()
   }
 
+  #waitingFor(): WaitingFor {
+    if (this.#stop.signal.aborted) return undefined
+    if (this.#tenure === undefined) return 'store'
+    return this.#tenure.applier.state.phase === 'stopped' ? undefined : this.#tenure.handOver.waitingFor
+  }
+
   async #run(): Promise<void> {
-    const { consumer, applier, openStore, history, broker, stop, logger } = this.#parts
+    const { consumer, openStore, history, broker, logger } = this.#parts
     try {
-      while (!stop.signal.aborted) await this.#round()
+      while (!this.#stop.signal.aborted) await this.#serve()
     } catch (error) {
       this.#lastError = (error as Error).message
       logger.error('consumer.failed', { consumer, error: this.#lastError })
       throw error
     } finally {
-      await applier.enter('stopped').catch((error: Error) => {
-        logger.warn('consumer.phase-not-saved', { consumer, error: error.message })
-      })
       await openStore.close()
       if (typeof history === 'string') await this.#history.close()
       if (!(broker instanceof Broker)) await Promise.all([this.#broker.close(), this.#fenceBroker.close()])
     }
   }
 
-  /** One round of the hand-over. What the next may mend is told and waited for; the rest is thrown. */
-  async #round(): Promise<void> {
-    const { consumer, applier, clock, stop, logger } = this.#parts
+  /** Takes the store in hand and runs until told to stop, or until another hand has set the marks. */
+  async #serve(): Promise<void> {
+    const { consumer, openStore, logger } = this.#parts
+    await openStore.acquire(this.#stop.signal)
+    if (this.#stop.signal.aborted) return
+    // It ends with this tenure: at the signal, or at the reactor's failure.
+    const scope = new AbortController()
+    const stop = () => scope.abort()
+    this.#stop.signal.addEventListener('abort', stop)
+    const reactor = new Reactor({
+      ...this.#parts,
+      store: openStore,
+      clock: this.#clock,
+      signal: scope.signal,
+    })
+    const { applier, handOver } = await this.#open(reactor, scope.signal)
+    let failure: { readonly error: unknown } | undefined
+    const reacting = this.#parts.handlers.reacts
+      ? reactor.run().catch((error: unknown) => {
+          failure = { error }
+          scope.abort()
+        })
+      : undefined
     try {
-      const end = await this.#handOver.round()
+      await this.#reactFrom(applier)
+      while (!scope.signal.aborted) await this.#round({ applier, handOver }, scope.signal)
+      if (failure !== undefined) throw failure.error
+    } catch (error) {
+      if (!isSuperseded(error)) throw error
+      logger.warn('consumer.superseded', { consumer, error: (error as Error).message })
+    } finally {
+      scope.abort()
+      this.#stop.signal.removeEventListener('abort', stop)
+      await reacting
+      await applier.enter('stopped').catch((error: Error) => {
+        logger.warn('consumer.phase-not-saved', { consumer, error: error.message })
+      })
+    }
+  }
+
+  async #open(reactor: Reactor<Tx>, signal: AbortSignal): Promise<Tenure<Tx>> {
+    const { consumer, exchange, prefetch, openStore, replayBatch, liveBatch, inboxKeepMs } = this.#parts
+    const clock = this.#clock
+    const applier = await Applier.open({
+      ...this.#parts,
+      store: openStore,
+      carefulMax: Math.max(replayBatch, liveBatch),
+      rememberMs: Math.min(inboxKeepMs, rememberMsMax),
+      clock,
+      signal,
+      onReactions: () => reactor.wake(),
+    })
+    const fenceBroker = this.#fenceBroker
+    const link = queueLink(this.#broker, { fenceBroker, exchange, consumer, prefetch, signal })
+    const handOver = new HandOver({
+      ...this.#parts,
+      link,
+      history: this.#history,
+      applier: applier as Applier<unknown>,
+      clock,
+      signal,
+    })
+    this.#tenure = { applier, handOver }
+    this.#markTaken()
+    void handOver.caughtUp().then(() => this.#markCaughtUp())
+    return this.#tenure
+  }
+
+  async #reactFrom(applier: Applier<Tx>): Promise<void> {
+    const { reactFrom } = this.#parts
+    const history = this.#history
+    while (reactFrom !== undefined && !this.#stop.signal.aborted) {
+      try {
+        const position = reactFrom instanceof Date ? await positionAt(history, reactFrom) : reactFrom
+        return await applier.reactFrom(position, (page) => history.read(page))
+      } catch (error) {
+        if (!isTransient(error)) throw error
+        this.#lastError = (error as Error).message
+        await this.#clock.sleep(retryMs)
+      }
+    }
+  }
+
+  /** One round of the hand-over. What the next may mend is told and waited for; the rest is thrown. */
+  async #round({ applier, handOver }: Tenure<Tx>, signal: AbortSignal): Promise<void> {
+    const { consumer, logger } = this.#parts
+    try {
+      const end = await handOver.round()
       if (end === 'gap') await applier.enter('replaying', { repair: true })
       if (end === 'lost') logger.warn('consumer.interrupted', { consumer })
     } catch (error) {
-      if (stop.signal.aborted) return
+      if (signal.aborted) return
       if (!(error instanceof BrokerError) || error.isPermanent) throw error
       this.#lastError = error.message
       logger.warn('consumer.interrupted', { consumer, error: error.message })
-      await clock.sleep(retryMs)
+      await this.#clock.sleep(retryMs)
     }
   }
+}
+
+const nothingParked = { parked: 0, reactions: 0, discarded: 0 }
+
+function isSuperseded(error: unknown): boolean {
+  return error instanceof ConsumerError && error.code === 'CONSUMER_SUPERSEDED'
 }
 
 function realClock(signal: AbortSignal): Clock {

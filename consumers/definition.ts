@@ -23,20 +23,54 @@ export interface HandlerContext<Tx> {
 
 /**
  * Applies one event. A promise that it returns is awaited, anything else ignored; events are applied one
- * after the other. A throw rolls the transaction back: the event is tried again, then the consumer stops,
- * the event not applied and not lost.
+ * after the other. A throw rolls the transaction back: the event is tried again, then parked.
  */
 export type Handler<Type extends string, Data, Tx> = (
   event: CloudEvent<Type, Data>,
   context: HandlerContext<Tx>,
 ) => unknown
 
+export interface ReactContext {
+  /** The event's place in the history; undefined where it came from the live queue. */
+  readonly position: number | undefined
+  /** 1 at the first try of this event by this process. */
+  readonly attempt: number
+  /** Aborted when the consumer is told to stop. */
+  readonly signal: AbortSignal
+  readonly logger: Logger
+}
+
+/**
+ * An event's outside effect: mail, HTTP, a publish. Runs after the commit, for events from the time on that
+ * the consumer first went live, at least once: the event's identity is what makes it safe to repeat. Those
+ * of one subject run in order, others beside each other.
+ */
+export type Reaction<Type extends string, Data> = (
+  event: CloudEvent<Type, Data>,
+  context: ReactContext,
+) => unknown
+
+/** A handler in two parts, either of which may be left out. */
+export interface TwoPartHandler<Type extends string, Data, Tx> {
+  /** Writes to the store, in replay and live. */
+  readonly apply?: Handler<Type, Data, Tx>
+  readonly react?: Reaction<Type, Data>
+  /** In place of the consumer's own, for this type. */
+  readonly retry?: RetryPolicy
+}
+
 /** Handlers by event type; `*` takes what no other does. Events without a handler have no effect. */
 export type Handlers<Events extends Catalog, Tx> = {
-  readonly [Type in keyof Events & string]?: Handler<Type, DataOf<Events[Type]>, Tx>
-} & { readonly '*'?: Handler<string, unknown, Tx> }
+  readonly [Type in (keyof Events & string) | '*']?: EitherHandler<
+    Type extends '*' ? string : Type,
+    Type extends keyof Events ? DataOf<Events[Type]> : unknown,
+    Tx
+  >
+}
 
-/** How often a failing handler is tried, in place, before the consumer stops. */
+type EitherHandler<Type extends string, Data, Tx> = Handler<Type, Data, Tx> | TwoPartHandler<Type, Data, Tx>
+
+/** How often a failing handler is tried, in place, before its event is parked. */
 export interface RetryPolicy {
   /** Tries in all. Default 5. */
   readonly attempts?: number
@@ -44,6 +78,19 @@ export interface RetryPolicy {
   readonly backoffMs?: number
   /** Longest wait between two tries, in milliseconds. Default 10,000. */
   readonly backoffMsMax?: number
+}
+
+/** What becomes of an event whose handler keeps failing. */
+export interface ParkingPolicy {
+  /** Whether later events of its subject wait behind it, so that they keep their order. Default true. */
+  readonly holdSubject?: boolean
+  /** Deaths of the process in one event until it is parked. Default 3. */
+  readonly crashesMax?: number
+  /**
+   * Waits before a parked event is tried again by itself, in milliseconds: before the first time, the
+   * second, and so on, the last for all that follow. Default: none; it is tried again when asked.
+   */
+  readonly retryAfterMs?: readonly number[]
 }
 
 export interface ConsumerDefinition<Events extends Catalog = Catalog, Tx = SqliteDatabase> {
@@ -59,6 +106,8 @@ export interface ConsumerDefinition<Events extends Catalog = Catalog, Tx = Sqlit
   prepare?(database: SqliteDatabase): Tx | Promise<Tx>
   readonly on: Handlers<Events, Tx>
   readonly retry?: RetryPolicy
+  /** Default: parked events hold their subject. `false`: the consumer stops instead, at the event. */
+  readonly parking?: ParkingPolicy | false
 }
 
 /** Any catalog: event types whose data is unknown. */
@@ -78,15 +127,24 @@ export function defineConsumer<const Events extends Catalog = Untyped, Tx = Sqli
 
 /** The policy with its defaults. @throws TypeError for a number out of its range. */
 export function resolveRetry({ attempts = 5, backoffMs = 100, backoffMsMax = 10_000 }: RetryPolicy = {}) {
-  for (const [name, value, min] of [
-    ['attempts', attempts, 1],
-    ['backoffMs', backoffMs, 0],
-    ['backoffMsMax', backoffMsMax, 0],
-  ] as const) {
-    if (Number.isInteger(value) && value >= min && value < 2 ** 31) continue
-    throw new TypeError(`Expected \`retry.${name}\` to be an integer from ${min} to 2147483647, got ${value}`)
-  }
+  requireInteger('retry.attempts', attempts, 1)
+  requireInteger('retry.backoffMs', backoffMs, 0)
+  requireInteger('retry.backoffMsMax', backoffMsMax, 0)
   return { attempts, backoffMs, backoffMsMax }
+}
+
+/** The policy with its defaults; undefined where nothing is parked. @throws TypeError as `resolveRetry`. */
+export function resolveParking(policy: ParkingPolicy | false = {}): Required<ParkingPolicy> | undefined {
+  if (policy === false) return undefined
+  const { holdSubject = true, crashesMax = 3, retryAfterMs = [] } = policy
+  requireInteger('parking.crashesMax', crashesMax, 1)
+  for (const waitMs of retryAfterMs) requireInteger('parking.retryAfterMs', waitMs, 0)
+  return { holdSubject, crashesMax, retryAfterMs }
+}
+
+function requireInteger(name: string, value: number, min: number): void {
+  if (Number.isInteger(value) && value >= min && value < 2 ** 31) return
+  throw new TypeError(`Expected \`${name}\` to be an integer from ${min} to 2147483647, got ${value}`)
 }
 
 /** Names that the exchange's own queues have. */
@@ -114,7 +172,15 @@ export function checkDefinition({
     throw new TypeError('Expected `exchange` to name an exchange')
   if (typeof on !== 'object' || on === null)
     throw new TypeError('Expected `on` to hold a handler for each event type')
-  for (const [type, handler] of Object.entries(on)) {
-    if (typeof handler !== 'function') throw new TypeError(`Expected \`on['${type}']\` to be a function`)
-  }
+  for (const [type, handler] of Object.entries(on)) checkHandler(type, handler)
+}
+
+function checkHandler(type: string, handler: unknown): void {
+  if (typeof handler === 'function') return
+  const { apply, react } = (handler ?? {}) as { apply?: unknown; react?: unknown }
+  const parts = [apply, react].filter((part) => part !== undefined)
+  if (parts.length > 0 && parts.every((part) => typeof part === 'function')) return
+  throw new TypeError(
+    `Expected \`on['${type}']\` to be a function, or to have functions \`apply\` or \`react\``,
+  )
 }

@@ -8,6 +8,7 @@ export type ConsumerErrorCode =
   | 'CONSUMER_LOCKED'
   | 'CONSUMER_STORE_FOREIGN'
   | 'CONSUMER_STORE_UNAVAILABLE'
+  | 'CONSUMER_SUPERSEDED'
 
 /** What keeps a consumer from going on. `cause` holds the handler's or the database's own error. */
 export class ConsumerError extends Error {

@@ -38,9 +38,11 @@ export interface HandOverOptions {
   readonly logger: Logger
 }
 
-/** What the consumer waits for; undefined while it works. */
-/** `queue`: another instance of this consumer has it, or a backlog comes before its own fence. */
-export type WaitingFor = 'broker' | 'recorder' | 'history' | 'queue' | undefined
+/**
+ * What the consumer waits for; undefined while it works. `queue`: another instance of this consumer has it,
+ * or a backlog comes before its own fence; `store`: another instance has that.
+ */
+export type WaitingFor = 'broker' | 'recorder' | 'history' | 'queue' | 'store' | undefined
 
 export class HandOver {
   readonly #options: HandOverOptions
@@ -49,6 +51,7 @@ export class HandOver {
   #caughtUp = false
   #isExchangeChecked = false
   #onCaughtUp: (() => void)[] = []
+  #redriveAt = 0
 
   constructor(options: HandOverOptions) {
     this.#options = options
@@ -112,6 +115,7 @@ export class HandOver {
       const { fenceAt, bounds, page } = seen
       this.#head = bounds.head
       checkBounds(consumer, applier.state.cursor, bounds)
+      await this.#redrive()
       if (page.length > 0) {
         this.#waitingFor = undefined
         await applier.replay(page)
@@ -149,7 +153,8 @@ export class HandOver {
     let hurryUntil = 0
     while (!signal.aborted) {
       if (!isDrained) drain.nudge()
-      await session.ready(clock.now() < hurryUntil ? hurryMs : auditMs)
+      const isRedriving = await this.#redrive()
+      await session.ready(isRedriving ? 0 : clock.now() < hurryUntil ? hurryMs : auditMs)
       if (signal.aborted) break
       const deliveries = session.take(liveBatch)
       if (deliveries.length > 0 && !(await this.#apply(session, deliveries, { isDrained }))) return 'lost'
@@ -176,6 +181,17 @@ export class HandOver {
       if (isDrained && applier.state.cursor >= target) this.#reached()
     }
     return 'stopped'
+  }
+
+  /** Parked events that are due take their turn here. @returns Whether there may be more. */
+  async #redrive(): Promise<boolean> {
+    const { applier, clock } = this.#options
+    const now = clock.now()
+    if (now < this.#redriveAt) return false
+    const tried = await applier.redrive()
+    if (tried === 0 && applier.counts.parked > 0) await applier.refreshCounts()
+    this.#redriveAt = tried > 0 ? now : now + redriveEveryMs
+    return tried > 0
   }
 
   /** @returns false where the session was lost while the history was away. */
@@ -287,3 +303,5 @@ const historyRetryMs = 250
 const queuePatienceMs = 5_000
 const hurryMs = 10
 const hurryForMs = 1_000
+/** Between two looks for parked events that are due. */
+const redriveEveryMs = 1_000

@@ -6,9 +6,14 @@ export {
   type Handler,
   type HandlerContext,
   type Handlers,
+  type ParkingPolicy,
+  type ReactContext,
+  type Reaction,
   type RetryPolicy,
+  type TwoPartHandler,
 } from './definition.ts'
 export { ConsumerError, type ConsumerErrorCode } from './errors.ts'
 export type { WaitingFor } from './hand-over.ts'
+export type { ParkedError, ParkedEvent, ParkingCounts, ParkReason, Part } from './parking.ts'
 export { readSqliteStore, type StoredConsumer } from './sqlite-store-reader.ts'
 export type { ConsumerState, Phase } from './store.ts'

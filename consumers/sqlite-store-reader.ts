@@ -4,6 +4,8 @@
 import type { Identity } from '../events/index.ts'
 import { openSqlite } from '../history/index.ts'
 import { ConsumerError } from './errors.ts'
+import type { ParkingCounts } from './parking.ts'
+import { countParked } from './sqlite-parking.ts'
 import { guard, type StateRow, selectWaiting, toState } from './sqlite-store.ts'
 import type { ConsumerState } from './store.ts'
 
@@ -15,6 +17,8 @@ export interface StoredConsumer {
   readonly updatedAt: Date
   /** Identities applied live that the cursor has not passed. */
   readonly waiting: readonly Identity[]
+  /** Events that are parked or were discarded. */
+  readonly counts: ParkingCounts
 }
 
 /**
@@ -36,6 +40,7 @@ export async function readSqliteStore(path: string): Promise<StoredConsumer[]> {
       }
       const rows = database.prepare('SELECT * FROM backstory_consumers ORDER BY name').all() as StateRow[]
       return rows.map((row) => ({
+        counts: countParked(database, row.name),
         name: row.name,
         exchange: row.exchange,
         state: toState(row),

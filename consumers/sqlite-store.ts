@@ -13,7 +13,12 @@ import {
   openSqlite,
   type SqliteDatabase,
 } from '../history/index.ts'
+import { AppliedBlocks } from './applied-blocks.ts'
 import { ConsumerError } from './errors.ts'
+import type { Part } from './parking.ts'
+import { SqliteParking } from './sqlite-parking.ts'
+import { SqliteReactions } from './sqlite-reactions.ts'
+import { tables } from './sqlite-tables.ts'
 import {
   type ConsumerState,
   type ConsumerStore,
@@ -21,30 +26,6 @@ import {
   initialState,
   type StoreTransaction,
 } from './store.ts'
-
-const tables = `
-CREATE TABLE IF NOT EXISTS backstory_consumers (
-  name TEXT PRIMARY KEY,
-  exchange TEXT NOT NULL,
-  phase TEXT NOT NULL,
-  cursor INTEGER NOT NULL,
-  replayed INTEGER NOT NULL,
-  live INTEGER NOT NULL,
-  duplicates INTEGER NOT NULL,
-  unidentified INTEGER NOT NULL,
-  repairs INTEGER NOT NULL,
-  checksum TEXT NOT NULL,
-  updated_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS backstory_inbox (
-  consumer TEXT NOT NULL,
-  id TEXT NOT NULL,
-  source TEXT NOT NULL,
-  passed_at INTEGER,
-  PRIMARY KEY (consumer, id, source)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS backstory_inbox_passed ON backstory_inbox (passed_at) WHERE passed_at IS NOT NULL;
-`
 
 export interface SqliteStoreOptions<Tx> {
   readonly path: string
@@ -97,9 +78,11 @@ export async function openSqliteStore<Tx = SqliteDatabase>({
   }
 }
 
-export interface StateRow extends ConsumerState {
+export interface StateRow extends Omit<ConsumerState, 'reactAfter'> {
   readonly name: string
   readonly exchange: string
+  readonly generation: number
+  readonly react_after: number | null
   readonly updated_at: number
 }
 
@@ -112,18 +95,24 @@ export function toState({
   unidentified,
   repairs,
   checksum,
+  react_after,
 }: StateRow): ConsumerState {
-  return { phase, cursor, replayed, live, duplicates, unidentified, repairs, checksum }
+  const reactAfter = react_after ?? undefined
+  return { phase, cursor, replayed, live, duplicates, unidentified, repairs, checksum, reactAfter }
 }
 
 class SqliteStore<Tx> implements ConsumerStore<Tx>, StoreTransaction<Tx> {
   readonly tx: Tx
+  readonly parking: SqliteParking
+  readonly reactions: SqliteReactions
   readonly #database: SqliteDatabase
   readonly #lock: { release(): void }
   readonly #path: string
   readonly #consumer: string
   readonly #exchange: string
   readonly #statements: ReturnType<typeof prepareStatements>
+  readonly #applied = new AppliedBlocks()
+  #generation = 0
   /** While the inbox is empty, as it is through a first replay, there is nothing to look up. */
   #inboxMayHaveRows: boolean
   /** One transaction at a time: the newest one's end. */
@@ -140,8 +129,16 @@ class SqliteStore<Tx> implements ConsumerStore<Tx>, StoreTransaction<Tx> {
     this.#consumer = options.consumer
     this.#exchange = options.exchange
     this.tx = options.tx
+    this.parking = new SqliteParking(database, options.consumer)
+    this.reactions = new SqliteReactions(database, options.consumer)
     this.#statements = prepareStatements(database)
     this.#inboxMayHaveRows = this.#hasRows()
+  }
+
+  /** The lock on the file keeps other instances out. */
+  async acquire(): Promise<void> {
+    this.#generation = this.#storedGeneration()
+    this.#forgetCaches()
   }
 
   async state(): Promise<ConsumerState> {
@@ -169,6 +166,7 @@ class SqliteStore<Tx> implements ConsumerStore<Tx>, StoreTransaction<Tx> {
     if (this.#closed) throw new ConsumerError('CONSUMER_CLOSED', `The store ${this.#path} was closed`)
     try {
       this.#statements.begin.run()
+      if (this.#storedGeneration() !== this.#generation) throw superseded(this.#consumer, this.#path)
       const result = await work(this)
       this.#commit()
       return result
@@ -204,6 +202,7 @@ class SqliteStore<Tx> implements ConsumerStore<Tx>, StoreTransaction<Tx> {
     this.#statements.save.run(
       this.#consumer,
       this.#exchange,
+      this.#generation,
       state.phase,
       state.cursor,
       state.replayed,
@@ -212,8 +211,24 @@ class SqliteStore<Tx> implements ConsumerStore<Tx>, StoreTransaction<Tx> {
       state.unidentified,
       state.repairs,
       state.checksum,
+      state.reactAfter ?? null,
       Date.now(),
     )
+  }
+
+  async noteApplied(positions: readonly number[]): Promise<void> {
+    const { bits, saveBits } = this.#statements
+    const load = (block: number) => bits.get(this.#consumer, block) as Buffer | undefined
+    for (const noted of this.#applied.note(positions, load))
+      saveBits.run(this.#consumer, noted.block, noted.bits)
+  }
+
+  async countTry(part: Part, { source, id }: Identity): Promise<number> {
+    return (this.#statements.countTry.get(this.#consumer, part, id, source) as number) - 1
+  }
+
+  async forgetTries(part: Part, { source, id }: Identity): Promise<void> {
+    this.#statements.forgetTries.run(this.#consumer, part, id, source)
   }
 
   async close(): Promise<void> {
@@ -239,10 +254,20 @@ class SqliteStore<Tx> implements ConsumerStore<Tx>, StoreTransaction<Tx> {
     return this.#statements.anyInbox.get(this.#consumer) !== undefined
   }
 
+  #storedGeneration(): number {
+    return (this.#statements.generation.get(this.#consumer) as number | undefined) ?? 0
+  }
+
   #rollback(): void {
     // A full disk may have rolled back by itself.
     if (this.#database.open && this.#database.inTransaction) this.#statements.rollback.run()
+    this.#forgetCaches()
+  }
+
+  #forgetCaches(): void {
     this.#inboxMayHaveRows = true
+    this.#applied.forget()
+    this.parking.forget()
   }
 }
 
@@ -263,9 +288,24 @@ function prepareStatements(database: SqliteDatabase) {
     commit: database.prepare('COMMIT'),
     rollback: database.prepare('ROLLBACK'),
     state: database.prepare('SELECT * FROM backstory_consumers WHERE name = ?'),
+    generation: database.prepare('SELECT generation FROM backstory_consumers WHERE name = ?').pluck(),
     save: database.prepare(
-      `INSERT OR REPLACE INTO backstory_consumers (name, exchange, phase, cursor, replayed, live, duplicates,
-         unidentified, repairs, checksum, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT OR REPLACE INTO backstory_consumers (name, exchange, generation, phase, cursor, replayed, live,
+         duplicates, unidentified, repairs, checksum, react_after, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    bits: database.prepare('SELECT bits FROM backstory_applied WHERE consumer = ? AND block = ?').pluck(),
+    saveBits: database.prepare(
+      'INSERT OR REPLACE INTO backstory_applied (consumer, block, bits) VALUES (?, ?, ?)',
+    ),
+    countTry: database
+      .prepare(
+        `INSERT INTO backstory_tries (consumer, part, id, source, tries) VALUES (?, ?, ?, ?, 1)
+         ON CONFLICT (consumer, part, id, source) DO UPDATE SET tries = tries + 1 RETURNING tries`,
+      )
+      .pluck(),
+    forgetTries: database.prepare(
+      'DELETE FROM backstory_tries WHERE consumer = ? AND part = ? AND id = ? AND source = ?',
     ),
     waiting: database.prepare(selectWaiting),
     anyInbox: database.prepare('SELECT 1 FROM backstory_inbox WHERE consumer = ? LIMIT 1'),
@@ -283,6 +323,13 @@ function prepareStatements(database: SqliteDatabase) {
     ),
     forget: database.prepare('DELETE FROM backstory_inbox WHERE passed_at < ? AND consumer = ?'),
   }
+}
+
+function superseded(consumer: string, path: string): ConsumerError {
+  return new ConsumerError(
+    'CONSUMER_SUPERSEDED',
+    `Another hand has set the marks of consumer ${consumer} in ${path}; it begins again with these`,
+  )
 }
 
 function checkExchange(

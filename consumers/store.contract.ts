@@ -6,8 +6,8 @@ import { type ConsumerState, type ConsumerStore, initialState } from './store.ts
 export interface StoreUnderTest {
   open(): Promise<ConsumerStore<unknown>>
   /** Writes to, and counts in, a table of the application's, over the transaction's `tx`. */
-  write(tx: unknown, text: string): void
-  count(tx: unknown): number
+  write(tx: unknown, text: string): unknown
+  count(tx: unknown): number | Promise<number>
 }
 
 const state: ConsumerState = {
@@ -19,6 +19,7 @@ const state: ConsumerState = {
   unidentified: 1,
   repairs: 1,
   checksum: '0123456789abcdef0123456789abcdef',
+  reactAfter: 4,
 }
 const a = { source: '/a', id: '1' }
 const b = { source: '/b', id: '1' }
@@ -44,7 +45,7 @@ export function storeContract(name: string, make: (t: TestContext) => Promise<St
     'effects, inbox and state commit together, and are there after opening again',
     async (under, store) => {
       await store.transaction(async (transaction) => {
-        under.write(transaction.tx, 'one')
+        await under.write(transaction.tx, 'one')
         await transaction.add([a])
         await transaction.save(state)
       })
@@ -60,7 +61,7 @@ export function storeContract(name: string, make: (t: TestContext) => Promise<St
   promise('what rejects leaves nothing behind, and is passed on', async (under, store) => {
     const mistake = new Error('mistake')
     const work = store.transaction(async (transaction) => {
-      under.write(transaction.tx, 'one')
+      await under.write(transaction.tx, 'one')
       await transaction.add([a])
       await transaction.save(state)
       throw mistake
@@ -77,7 +78,7 @@ export function storeContract(name: string, make: (t: TestContext) => Promise<St
       store.transaction(async ({ tx }) => {
         order.push(`${text} begins`)
         await new Promise(setImmediate)
-        under.write(tx, text)
+        await under.write(tx, text)
         order.push(`${text} ends`)
       })
     await Promise.all([work('first'), work('second')])

@@ -6,14 +6,16 @@
  * replayed of the same time, so that a recent duplicate is recognised even while the history is away.
  */
 import type { Identity } from '../events/index.ts'
+import type { ParkingTransaction, Part } from './parking.ts'
+import type { ReactionsTransaction } from './reactions.ts'
 
 export type Phase = 'replaying' | 'live' | 'stopped'
 
 export interface ConsumerState {
   readonly phase: Phase
-  /** Every event at or below this position has been applied. */
+  /** Every event at or below this position has been taken in: applied, or parked. */
   readonly cursor: number
-  /** Events that took effect, each once. */
+  /** Events that were taken in, each once. */
   readonly replayed: number
   readonly live: number
   /** Deliveries that had been applied before and were acknowledged without effect. */
@@ -22,8 +24,10 @@ export interface ConsumerState {
   readonly unidentified: number
   /** Times the audit found an event that the live queue had lost. */
   readonly repairs: number
-  /** Over the identities of all applied events. */
+  /** Over the identities of all events that were taken in. */
   readonly checksum: string
+  /** Events beyond this position react too; undefined until the consumer first goes live. */
+  readonly reactAfter: number | undefined
 }
 
 export const initialState: ConsumerState = {
@@ -35,6 +39,7 @@ export const initialState: ConsumerState = {
   unidentified: 0,
   repairs: 0,
   checksum: '0'.repeat(32),
+  reactAfter: undefined,
 }
 
 /** `waiting`: applied live, not yet passed by the cursor; `passed`: kept for duplicates. */
@@ -57,9 +62,25 @@ export interface StoreTransaction<Tx> {
   /** Forgets what was passed before this moment. */
   forget(passedBefore: number): Promise<void>
   save(state: ConsumerState): Promise<void>
+  /** Notes which positions the cursor passes, ascending: what tells afterwards which one was missed. */
+  noteApplied(positions: readonly number[]): Promise<void>
+  /**
+   * Counts a try of an event that may have killed the process, and tells how many were counted before.
+   * Committed before the handler runs.
+   */
+  countTry(part: Part, identity: Identity): Promise<number>
+  /** Forgets the tries of an event that has come through. */
+  forgetTries(part: Part, identity: Identity): Promise<void>
+  readonly parking: ParkingTransaction
+  readonly reactions: ReactionsTransaction
 }
 
 export interface ConsumerStore<Tx> {
+  /**
+   * Takes the store in hand, or again in hand after `CONSUMER_SUPERSEDED`; waits while another instance of
+   * this consumer works on it. Before the first one nothing else may be called.
+   */
+  acquire(signal: AbortSignal): Promise<void>
   /** The state as it was last committed. */
   state(): Promise<ConsumerState>
   /** The identities that wait in the inbox. */
@@ -69,8 +90,8 @@ export interface ConsumerStore<Tx> {
    * it rejected with. One at a time.
    *
    * @throws ConsumerError `CONSUMER_STORE_UNAVAILABLE` where it cannot be written now (disk full, locked),
-   *   `CONSUMER_COMMIT_REFUSED` where what `work` wrote breaks a constraint that is checked at the end:
-   *   nothing was written.
+   *   `CONSUMER_COMMIT_REFUSED` where what `work` wrote breaks a constraint that is checked at the end,
+   *   `CONSUMER_SUPERSEDED` where another hand has set the marks since `acquire()`: nothing was written.
    */
   transaction<Result>(work: (transaction: StoreTransaction<Tx>) => Promise<Result>): Promise<Result>
   close(): Promise<void>

@@ -12,6 +12,7 @@ export class Tally {
   duplicates!: number
   unidentified!: number
   repairs!: number
+  reactAfter!: number | undefined
   #checksum!: Checksum
 
   constructor(state: ConsumerState) {
@@ -26,6 +27,7 @@ export class Tally {
     this.duplicates = state.duplicates
     this.unidentified = state.unidentified
     this.repairs = state.repairs
+    this.reactAfter = state.reactAfter
     this.#checksum = new Checksum(state.checksum)
   }
 
@@ -40,7 +42,7 @@ export class Tally {
   }
 
   toState(): ConsumerState {
-    const { phase, cursor, replayed, live, duplicates, unidentified, repairs } = this
+    const { phase, cursor, replayed, live, duplicates, unidentified, repairs, reactAfter } = this
     return {
       phase,
       cursor,
@@ -50,6 +52,7 @@ export class Tally {
       unidentified,
       repairs,
       checksum: this.#checksum.toString(),
+      reactAfter,
     }
   }
 }

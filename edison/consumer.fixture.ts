@@ -1,5 +1,12 @@
 /** A consumer's handlers on a database in memory, without broker and history. */
-import type { CloudEvent, ConsumerDefinition, HandlerContext, SqliteDatabase } from 'backstory'
+import type {
+  CloudEvent,
+  ConsumerDefinition,
+  Handler,
+  HandlerContext,
+  SqliteDatabase,
+  TwoPartHandler,
+} from 'backstory'
 import Database from 'better-sqlite3'
 import type { OrderCancelled, OrderPlaced, orderEvents } from './events.ts'
 
@@ -18,10 +25,19 @@ export async function openTables<Tx>(
   return {
     database,
     place: async (data: OrderPlaced) =>
-      definition.on['order.placed']!({ data } as CloudEvent<'order.placed', OrderPlaced>, context),
+      applyOf(definition.on['order.placed'])({ data } as CloudEvent<'order.placed', OrderPlaced>, context),
     cancel: async (data: OrderCancelled) =>
-      definition.on['order.cancelled']!({ data } as CloudEvent<'order.cancelled', OrderCancelled>, context),
+      applyOf(definition.on['order.cancelled'])(
+        { data } as CloudEvent<'order.cancelled', OrderCancelled>,
+        context,
+      ),
   }
+}
+
+function applyOf<Type extends string, Data, Tx>(
+  handler: Handler<Type, Data, Tx> | TwoPartHandler<Type, Data, Tx> | undefined,
+): Handler<Type, Data, Tx> {
+  return typeof handler === 'function' ? handler : handler!.apply!
 }
 
 export const order: OrderPlaced = {

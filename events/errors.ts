@@ -1,5 +1,5 @@
 /** Stable codes of this folder's errors; a code never changes its meaning. */
-export type EventErrorCode = 'EVENT_UNDECODABLE'
+export type EventErrorCode = 'EVENT_REFUSED' | 'EVENT_UNDECODABLE'
 
 /** An event that cannot be read as what it says it is. `cause` holds the decoder's own error. */
 export class EventError extends Error {

@@ -1,4 +1,12 @@
-export { type Catalog, type DataOf, defineEvents, type EventType, eventType } from './catalog.ts'
+export {
+  type Catalog,
+  checkData,
+  type DataOf,
+  type DataSchema,
+  defineEvents,
+  type EventType,
+  eventType,
+} from './catalog.ts'
 export { Checksum, type Identity } from './checksum.ts'
 export { EventError, type EventErrorCode } from './errors.ts'
 export {

@@ -31,6 +31,7 @@ function writeConsumer({ folder, exchange }: Setting, handler = 'tx.run(subject)
       name,
       exchange: '${exchange}',
       retry: { attempts: 2, backoffMs: 1 },
+      parking: false,
       prepare(database) {
         database.exec('CREATE TABLE IF NOT EXISTS orders (subject TEXT PRIMARY KEY)')
         return database.prepare('INSERT INTO orders VALUES (?)')

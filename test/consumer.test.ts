@@ -147,7 +147,7 @@ test('events without a handler have no effect, and count as applied', async (t) 
 })
 
 for (const phase of ['replay', 'live'] as const) {
-  test(`a handler that fails in the ${phase} is tried again in place, then the consumer stops, and nothing is lost`, async (t) => {
+  test(`a handler that fails in the ${phase} is tried again in place, then the consumer stops where it does not park, and nothing is lost`, async (t) => {
     const place = await newPlace(t)
     let isMended = false
     const handler = ({ id }: { id: string }) => {

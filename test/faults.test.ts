@@ -275,7 +275,8 @@ async function certificateOf({ exchange, history, store }: TestExchange): Promis
   try {
     const [stored] = await readSqliteStore(store(consumer))
     assert.ok(stored)
-    return await certify({ consumer, exchange, state: stored.state, waiting: stored.waiting }, reader)
+    const { state, waiting, counts } = stored
+    return await certify({ consumer, exchange, state, waiting, counts }, reader)
   } finally {
     await reader.close()
   }

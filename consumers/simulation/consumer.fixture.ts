@@ -8,6 +8,7 @@ import type { HistoryReader } from '../../history/index.ts'
 import { Applier } from '../applier.ts'
 import type { Handler } from '../definition.ts'
 import { HandOver } from '../hand-over.ts'
+import { HandlerTable } from '../handler-table.ts'
 import type { Clock, Link } from '../link.ts'
 import type { ConsumerStore } from '../store.ts'
 import type { SimExchange } from './exchange.fixture.ts'
@@ -165,8 +166,13 @@ export class SimConsumer {
     const applier = await Applier.open<Effect[]>({
       consumer: this.name,
       store: tampering.store?.(store) ?? store,
-      handlers: new Map([[handles, this.#handler(life) as Handler<string, unknown, Effect[]>]]),
-      retry: { attempts: 5, backoffMs: 10, backoffMsMax: 100 },
+      handlers: new HandlerTable({
+        on: { [handles]: this.#handler(life) as Handler<string, unknown, Effect[]> },
+        retry: { attempts: 5, backoffMs: 10, backoffMsMax: 100 },
+      }),
+      // The schedule may kill it in the same event again and again.
+      parking: { holdSubject: true, crashesMax: 1_000_000, retryAfterMs: [] },
+      carefulMax: 5,
       rememberMs: conditions.inboxKeepMs,
       clock,
       signal: life.signal,

@@ -20,7 +20,7 @@ import { Life } from './life.fixture.ts'
 import type { SimEvent } from './queue.fixture.ts'
 import { Random } from './random.fixture.ts'
 import { openSimReader } from './reader.fixture.ts'
-import { type Effect, keyOf } from './store.fixture.ts'
+import { type Effect, keyOf, nothingParked } from './store.fixture.ts'
 import type { Timeline } from './timeline.fixture.ts'
 
 export type Invariant =
@@ -226,7 +226,7 @@ export class Invariants {
     const life = new Life({ timeline, random: new Random(0), callMsMax: 0 })
     const waiting = [...database.inbox.values()].filter(({ passedAt }) => passedAt === undefined)
     const certificate = await certify(
-      { consumer: name, exchange: 'simulated', state: database.state, waiting },
+      { consumer: name, exchange: 'simulated', state: database.state, waiting, counts: nothingParked },
       openSimReader({ history, life, isAway: () => false }),
     )
     const isRight =

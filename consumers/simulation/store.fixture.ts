@@ -4,6 +4,7 @@
  */
 import type { Identity } from '../../events/index.ts'
 import { ConsumerError } from '../errors.ts'
+import type { ParkingTransaction } from '../parking.ts'
 import { type ConsumerState, type ConsumerStore, type InboxMark, initialState } from '../store.ts'
 import type { Life } from './life.fixture.ts'
 
@@ -27,11 +28,17 @@ export class SimDatabase {
   state: ConsumerState = initialState
   inbox = new Map<string, InboxRow>()
   waiting = 0
+  /** Positions that the cursor has passed. */
+  readonly applied = new Set<number>()
+  readonly tries = new Map<string, number>()
   readonly effects: Effect[] = []
   /** It cannot be written before then. */
   unavailableUntil = 0
   onCommit: (effects: readonly Effect[]) => void = () => {}
 }
+
+/** Its handlers fail now and then, and never give up. */
+export const nothingParked = { parked: 0, reactions: 0, discarded: 0 }
 
 export function keyOf({ source, id }: Identity): string {
   return `${source}\0${id}`
@@ -40,13 +47,21 @@ export function keyOf({ source, id }: Identity): string {
 /** The database as one process has it open. */
 export function openSimStore(database: SimDatabase, life: Life): ConsumerStore<Effect[]> {
   return {
+    acquire: () => life.call(() => {}),
     state: () => life.call(() => database.state),
     waiting: () =>
       life.call(() => [...database.inbox.values()].filter(({ passedAt }) => passedAt === undefined)),
     async transaction(work) {
       await life.point()
       requireAvailable(database, life)
-      const written: Written = { effects: [], rows: new Map(), forgetBefore: undefined, state: undefined }
+      const written: Written = {
+        effects: [],
+        rows: new Map(),
+        forgetBefore: undefined,
+        state: undefined,
+        tries: new Map(),
+        positions: [],
+      }
       const result = await work({
         tx: written.effects,
         async marks(identities) {
@@ -78,6 +93,22 @@ export function openSimStore(database: SimDatabase, life: Life): ConsumerStore<E
           await life.point({ takesTime: false })
           written.state = state
         },
+        async noteApplied(positions) {
+          await life.point({ takesTime: false })
+          written.positions.push(...positions)
+        },
+        async countTry(_part, identity) {
+          await life.point({ takesTime: false })
+          const tries = database.tries.get(keyOf(identity)) ?? 0
+          written.tries.set(keyOf(identity), tries + 1)
+          return tries
+        },
+        async forgetTries(_part, identity) {
+          await life.point({ takesTime: false })
+          written.tries.set(keyOf(identity), 0)
+        },
+        parking: nothingToPark,
+        reactions: { add: refuse, first: async () => [], remove: refuse },
       })
       await life.point()
       requireAvailable(database, life)
@@ -94,6 +125,21 @@ interface Written {
   readonly rows: Map<string, InboxRow>
   forgetBefore: number | undefined
   state: ConsumerState | undefined
+  readonly positions: number[]
+  readonly tries: Map<string, number>
+}
+
+const nothingToPark: ParkingTransaction = {
+  held: async () => new Set(),
+  park: refuse,
+  due: async () => [],
+  failed: refuse,
+  resolve: refuse,
+  counts: async () => nothingParked,
+}
+
+async function refuse(): Promise<never> {
+  throw new Error('The simulation parks nothing')
 }
 
 function markOf(
@@ -112,7 +158,13 @@ function requireAvailable(database: SimDatabase, life: Life): void {
   }
 }
 
-function commit(database: SimDatabase, { effects, rows, forgetBefore, state }: Written, now: number): void {
+function commit(database: SimDatabase, written: Written, now: number): void {
+  const { effects, rows, forgetBefore, state, positions, tries } = written
+  for (const position of positions) database.applied.add(position)
+  for (const [key, count] of tries) {
+    if (count === 0) database.tries.delete(key)
+    else database.tries.set(key, count)
+  }
   const committed = effects.map((effect) => ({ ...effect, at: now }))
   database.effects.push(...committed)
   for (const [key, row] of rows) database.inbox.set(key, row)

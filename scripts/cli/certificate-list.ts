@@ -12,6 +12,8 @@ export function certificateList(certificate: Certificate): string[] {
     exchange,
     cursor: `${count(cursor)} of ${count(head)}`,
     applied: `${count(applied)}, ${count(beyond)} of them beyond the cursor`,
+    parked: count(certificate.parked),
+    discarded: count(certificate.discarded),
     history: `${count(history.count)} up to the cursor`,
     'without id': unidentified,
     checksum: `${checksum}, ${differs}`,

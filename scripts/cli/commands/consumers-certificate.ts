@@ -22,10 +22,10 @@ export const certificateCommand = defineCommand({
     const { certify } = await import('../../../consumers/index.ts')
     const certificates = []
     for (const { consumer } of await readStores(cli, stores)) {
-      const { name, exchange, state, waiting } = consumer
+      const { name, exchange, state, waiting, counts } = consumer
       certificates.push(
         await withHistory(cli, { history, exchange }, (reader) =>
-          certify({ consumer: name, exchange, state, waiting }, reader),
+          certify({ consumer: name, exchange, state, waiting, counts }, reader),
         ),
       )
     }

@@ -22,7 +22,7 @@ export const statusCommand = defineCommand({
   async run({ stores, history, json }, cli) {
     const rows = []
     for (const { store, consumer } of await readStores(cli, stores)) {
-      const { name, exchange, state, updatedAt, waiting } = consumer
+      const { name, exchange, state, updatedAt, waiting, counts } = consumer
       const head = await headOf(cli, { history, exchange })
       const lag = head === undefined ? undefined : head - state.cursor
       const { phase, cursor, replayed, live, duplicates, repairs } = state
@@ -32,7 +32,8 @@ export const statusCommand = defineCommand({
         cursor,
         head,
         lag,
-        applied: replayed + live,
+        applied: replayed + live - counts.parked - counts.discarded,
+        parked: counts.parked + counts.reactions,
         replayed,
         live,
         duplicates,
@@ -48,8 +49,8 @@ export const statusCommand = defineCommand({
 
 /** A phase is the one that was last saved: what was killed has not said goodbye. */
 function tableOf(rows: readonly Record<string, string | number | undefined>[]): string[] {
-  const columns = ['consumer', 'exchange', 'phase', 'cursor', 'head', 'lag', 'applied', 'replayed', 'live']
-  const all = [...columns, 'duplicates', 'repairs', 'updatedAt']
+  const columns = ['consumer', 'exchange', 'phase', 'cursor', 'head', 'lag', 'applied', 'parked']
+  const all = [...columns, 'replayed', 'live', 'duplicates', 'repairs', 'updatedAt']
   return new Table([...all.slice(0, -1), 'updated']).page(rows.map((row) => all.map((column) => row[column])))
 }
 

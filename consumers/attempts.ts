@@ -1,0 +1,171 @@
+/**
+ * Attempts: events applied in order, however often that takes, until each has taken effect or is judged.
+ *
+ * A slice is one transaction. Where a handler throws, it is rolled back; the events before the failing one
+ * are applied without it, then it is tried alone, so a batch costs no savepoints while all goes well.
+ * After its last try an event gets a verdict: the slice of that one event is then to park it.
+ *
+ * After a process that died at work the next events are taken with care, each alone, each try written
+ * down before: an event that was tried too often already is the one that kills.
+ */
+import { type CloudEvent, EventError, type Identity, type Logger } from '../events/index.ts'
+import type { ParkingPolicy, RetryPolicy } from './definition.ts'
+import { ConsumerError } from './errors.ts'
+import { parkedError } from './fingerprint.ts'
+import { asHandlerFailure, type HandlerFailure } from './handler-failure.ts'
+import { isHopeless } from './handler-table.ts'
+import type { Clock } from './link.ts'
+import type { NewParked } from './parking.ts'
+
+/** Why an event is to be parked. */
+export type Verdict = Pick<NewParked, 'reason' | 'error' | 'attempts'>
+
+export interface Trial {
+  /** 1 at the first try. */
+  readonly attempt: number
+  /** Set where the slice is one event that is to be parked. */
+  readonly verdict: Verdict | undefined
+  /** Whether the try of the slice's one event was written down. */
+  readonly careful: boolean
+}
+
+export interface AttemptsOptions {
+  readonly consumer: string
+  readonly parking: Required<ParkingPolicy> | undefined
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  readonly logger: Logger
+  /** Events to be taken with care, from the first. */
+  readonly careful: number
+  retryOf(type: string): Required<RetryPolicy>
+  /** Writes down that an event is tried, and tells how often it was before. */
+  countTry(identity: Identity): Promise<number>
+}
+
+export class Attempts {
+  readonly #options: AttemptsOptions
+  #careful: number
+  #lastError: string | undefined
+
+  constructor(options: AttemptsOptions) {
+    this.#options = options
+    this.#careful = options.careful
+  }
+
+  /** The newest failure of a handler. */
+  get lastError(): string | undefined {
+    return this.#lastError
+  }
+
+  /**
+   * @param options.triesMax - In place of what the event's type is given.
+   * @throws ConsumerError `CONSUMER_HANDLER_FAILED` where nothing is to be parked; what `apply` rejects
+   *   with and is no handler's failure.
+   */
+  async inOrder<Event extends CloudEvent>(
+    events: readonly Event[],
+    apply: (slice: readonly Event[], trial: Trial) => Promise<void>,
+    { triesMax }: { triesMax?: number } = {},
+  ): Promise<void> {
+    let from = 0
+    let to = events.length
+    let attempt = 1
+    let isAlone = false
+    while (from < events.length) {
+      this.#options.signal.throwIfAborted()
+      const event = events[from]!
+      const careful = this.#careful > 0
+      if (careful || isAlone) to = from + 1
+      try {
+        const verdict = careful && attempt === 1 ? await this.#crashVerdict(event) : undefined
+        await apply(events.slice(from, to), { attempt, verdict, careful })
+      } catch (error) {
+        const failure = asHandlerFailure(error, { slice: to - from, event })
+        if (failure === undefined) throw error
+        if (failure === 'one of several') {
+          isAlone = true
+          continue
+        }
+        if (failure.index > 0) {
+          to = from + failure.index
+          continue
+        }
+        to = from + 1
+        const verdict = this.#judge(failure, { attempt, triesMax })
+        if (verdict === undefined) {
+          await this.#backOff(failure, attempt)
+          attempt += 1
+          continue
+        }
+        await apply(events.slice(from, to), { attempt, verdict, careful })
+      }
+      if (careful) this.#careful -= 1
+      from = to
+      to = events.length
+      attempt = 1
+    }
+  }
+
+  /** What is to become of an event that has failed; undefined where it is to be tried again. */
+  #judge(
+    { event, cause }: HandlerFailure,
+    { attempt, triesMax }: { attempt: number; triesMax: number | undefined },
+  ): Verdict | undefined {
+    const { consumer, parking, logger, retryOf } = this.#options
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    this.#lastError = reason
+    const { id, source, type } = event
+    const attempts = triesMax ?? retryOf(type).attempts
+    const fields = { consumer, id, source, type, attempt, error: reason }
+    if (attempt < attempts && !isHopeless(cause)) {
+      logger.warn('handler.failed', fields)
+      return undefined
+    }
+    logger.error('handler.gave-up', fields)
+    if (parking !== undefined)
+      return { reason: reasonOf(cause), error: parkedError(cause), attempts: attempt }
+    throw new ConsumerError(
+      'CONSUMER_HANDLER_FAILED',
+      `Consumer ${consumer} stopped at event ${id} of ${source} (${type}): its handler failed ${attempt} times, last with: ${reason}. The event is not applied and not lost; mend the handler and start again`,
+      { cause },
+    )
+  }
+
+  async #backOff({ event }: HandlerFailure, attempt: number): Promise<void> {
+    const { retryOf, clock } = this.#options
+    const { backoffMs, backoffMsMax } = retryOf(event.type)
+    await clock.sleep(Math.min(backoffMs * 2 ** (attempt - 1), backoffMsMax))
+  }
+
+  /** The first death was not written down: nobody expected it. */
+  async #crashVerdict(event: CloudEvent): Promise<Verdict | undefined> {
+    const { consumer, parking, logger, countTry } = this.#options
+    if (parking === undefined) return undefined
+    const crashes = (await countTry(event)) + 1
+    if (crashes === 1 || crashes < parking.crashesMax) return undefined
+    const { id, source, type } = event
+    const error = `The process died ${crashes} times while this event was applied`
+    logger.error('handler.crashed', { consumer, id, source, type, attempt: crashes, error })
+    return { reason: 'crashed', error: parkedError(new CrashError(error)), attempts: crashes }
+  }
+}
+
+/** Stands for the error that nobody could catch. */
+class CrashError extends Error {
+  override readonly name = 'CrashError'
+}
+
+function reasonOf(cause: unknown): NewParked['reason'] {
+  if (!(cause instanceof EventError)) return 'failed'
+  return cause.code === 'EVENT_REFUSED' ? 'refused' : 'undecodable'
+}
+
+/** When a parked event is to be tried again by itself, after so many times of that. */
+export function dueAfter(
+  parking: Required<ParkingPolicy> | undefined,
+  { retries, now }: { retries: number; now: number },
+): number | undefined {
+  const { retryAfterMs } = parking ?? { retryAfterMs: [] }
+  const waitMs = retryAfterMs[Math.min(retries, retryAfterMs.length - 1)]
+  return waitMs === undefined ? undefined : now + waitMs
+}

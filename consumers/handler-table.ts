@@ -1,0 +1,100 @@
+/**
+ * A definition's handlers, looked up by event type, and how one of them is run.
+ */
+import {
+  type Catalog,
+  type CloudEvent,
+  checkData,
+  type DataSchema,
+  EventError,
+  type EventType,
+} from '../events/index.ts'
+import {
+  type Handler,
+  type HandlerContext,
+  type Handlers,
+  type Reaction,
+  type RetryPolicy,
+  resolveRetry,
+  type TwoPartHandler,
+} from './definition.ts'
+import { handlerError } from './handler-failure.ts'
+
+export interface ResolvedHandler<Tx> {
+  readonly apply: Handler<string, unknown, Tx> | undefined
+  readonly react: Reaction<string, unknown> | undefined
+  readonly retry: Required<RetryPolicy>
+  readonly schema: DataSchema | undefined
+}
+
+export class HandlerTable<Tx> {
+  /** Whether any has a `react`. */
+  readonly reacts: boolean
+  readonly #handlers = new Map<string, ResolvedHandler<Tx>>()
+  readonly #retry: Required<RetryPolicy>
+
+  /** @throws TypeError for a retry policy out of its range. */
+  constructor(definition: { on: Handlers<Catalog, Tx>; events?: Catalog; retry?: RetryPolicy }) {
+    this.#retry = resolveRetry(definition.retry)
+    const events = (definition.events ?? {}) as Record<string, EventType<unknown>>
+    for (const [type, handler] of Object.entries(definition.on)) {
+      const parts = (typeof handler === 'function' ? { apply: handler } : handler) as TwoPartHandler<
+        string,
+        unknown,
+        Tx
+      >
+      this.#handlers.set(type, {
+        apply: parts.apply,
+        react: parts.react,
+        retry:
+          parts.retry === undefined ? this.#retry : resolveRetry({ ...definition.retry, ...parts.retry }),
+        schema: events[type]?.schema,
+      })
+    }
+    this.reacts = [...this.#handlers.values()].some(({ react }) => react !== undefined)
+  }
+
+  find(type: string): ResolvedHandler<Tx> | undefined {
+    return this.#handlers.get(type) ?? this.#handlers.get('*')
+  }
+
+  retryOf(type: string): Required<RetryPolicy> {
+    return this.find(type)?.retry ?? this.#retry
+  }
+}
+
+/**
+ * Runs the `apply` of an event; undefined where it has none or is done already.
+ *
+ * @throws HandlerFailure, also by the promise, with the event's place in its slice.
+ */
+export function runApply<Tx>(
+  { apply, schema }: ResolvedHandler<Tx>,
+  event: CloudEvent,
+  { context, index }: { context: HandlerContext<Tx>; index: number },
+): Promise<void> | undefined {
+  try {
+    if (schema !== undefined) checkData(schema, event)
+    if (apply === undefined) return undefined
+    const handled = apply(event, context)
+    // Most handlers are synchronous, and an await for each would cost more than they do.
+    if (!isThenable(handled)) return undefined
+    return Promise.resolve(handled).then(
+      () => {},
+      (error: unknown) => {
+        throw handlerError(error, index, event)
+      },
+    )
+  } catch (error) {
+    throw handlerError(error, index, event)
+  }
+}
+
+/** An event that is not what it says will not be so at the next try. */
+export function isHopeless(error: unknown): error is EventError {
+  return error instanceof EventError
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}
