@@ -8,10 +8,9 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Registry } from 'prom-client'
 import { HealthError } from './errors.ts'
+import { type MetricsPage, openMetricsPage } from './metrics-page.ts'
 import type { HealthParts } from './parts.ts'
-import { openRegistry } from './registry.ts'
 import { Judge } from './verdict.ts'
 
 export interface HealthOptions {
@@ -48,9 +47,9 @@ export async function serveHealth({ port, host = '127.0.0.1', parts = {} }: Heal
     throw new TypeError(`Expected \`port\` to be an integer from 0 to 65535, got ${port}`)
   if (typeof host !== 'string' || host === '') throw new TypeError('Expected `host` to be an address')
   let judge = new Judge(parts)
-  const registry = await openRegistry(() => judge.parts)
+  const page = await openMetricsPage(() => judge.parts)
   const server = createServer({ ...limits, headersTimeout: requestTimeoutMs }, (request, response) => {
-    answer(request, response, { judge, registry }).catch((error: unknown) => {
+    answer(request, response, { judge, page }).catch((error: unknown) => {
       // Nobody else hears of it: whoever scrapes is told, and the process goes on.
       if (!response.headersSent) send(response, 500, { error: (error as Error).message })
       else response.destroy()
@@ -73,7 +72,7 @@ const limits = { requestTimeout: requestTimeoutMs, maxHeaderSize: 8_192 }
 async function answer(
   { method, url }: IncomingMessage,
   response: ServerResponse,
-  { judge, registry }: { judge: Judge; registry: Registry },
+  { judge, page }: { judge: Judge; page: MetricsPage },
 ): Promise<void> {
   const [path] = (url ?? '').split('?', 1)
   if (!['/livez', '/readyz', '/metrics'].includes(path!)) {
@@ -82,8 +81,8 @@ async function answer(
     response.setHeader('allow', 'GET, HEAD')
     send(response, 405, { error: `${path} takes GET only` })
   } else if (path === '/metrics') {
-    const text = await registry.metrics()
-    response.writeHead(200, { 'content-type': registry.contentType, 'cache-control': 'no-store' }).end(text)
+    const text = await page.text()
+    response.writeHead(200, { 'content-type': page.contentType, 'cache-control': 'no-store' }).end(text)
   } else {
     const { live, ready, parts } = judge.verdict()
     send(response, (path === '/livez' ? live : ready) ? 200 : 503, { live, ready, parts })

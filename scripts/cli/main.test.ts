@@ -92,6 +92,8 @@ for (const [args, message] of [
   ['bootstrap missing.ts', /missing\.ts does not exist/],
   ['-q', /Unknown option -q/],
   ['constructor', /Unknown command constructor/],
+  ['record orders --health-host 0.0.0.0', /--health-host belongs to --health/],
+  ['record orders --health 70000', /--health must be a whole number, 0 to 65535/],
   ['record orders --standby=maybe', /--standby takes no value/],
 ] as const) {
   test(`${args}: exit code 2, one line that says what is wrong`, async (t) => {
@@ -151,6 +153,8 @@ test('each kind of error has its exit code', () => {
     [coded('SERVICE_NOT_FOUND'), 3],
     [coded('HISTORY_LOCKED'), 4],
     [coded('CONSUMER_HANDLER_FAILED'), 5],
+    [coded('HEALTH_ADDRESS_UNAVAILABLE'), 2],
+    [new CliError('CLI_SHUTDOWN_TIMEOUT', 'x'), 124],
     [coded('EPERM'), 70],
     [new TypeError('x'), 70],
     ['text', 70],

@@ -4,17 +4,30 @@
  * The only importer of prom-client, loaded where metrics are served. Its own metric classes count by
  * themselves; here what was counted elsewhere is only read, so what is registered is a metric's `get`.
  */
-import type { Metric as PromMetric, Registry } from 'prom-client'
+import type { Metric as PromMetric } from 'prom-client'
 import { HealthError } from './errors.ts'
 import { type Metric, metrics, type Sample } from './metrics.ts'
 import type { HealthParts, Sizes } from './parts.ts'
 
+export interface MetricsPage {
+  readonly contentType: string
+  /** The metrics that have a value now. */
+  text(): Promise<string>
+}
+
 /** @throws HealthError `HEALTH_DRIVER_MISSING`. */
-export async function openRegistry(parts: () => HealthParts): Promise<Registry> {
+export async function openMetricsPage(parts: () => HealthParts): Promise<MetricsPage> {
   const { Registry } = await loadDriver()
   const registry = new Registry()
   for (const metric of metrics) registry.registerMetric(readable(metric, parts))
-  return registry
+  return {
+    contentType: registry.contentType,
+    async text() {
+      const known = metrics.filter((metric) => metric.samples(parts()).length > 0)
+      const texts = await Promise.all(known.map(({ name }) => registry.getSingleMetricAsString(name)))
+      return texts.map((text) => `${text}\n`).join('')
+    },
+  }
 }
 
 async function loadDriver() {
