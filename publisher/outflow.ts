@@ -9,18 +9,22 @@
 import { type BrokerChannel, replyCodeOf } from '../broker/index.ts'
 import type { Message } from '../events/index.ts'
 import { PublishError } from './errors.ts'
+import type { Numbering } from './numbering.ts'
 
 interface Publish {
   readonly message: Message
   readonly deadline: number
   readonly resolve: (published: { readonly id: string }) => void
   readonly reject: (error: Error) => void
+  /** It was sent at least once: the broker may have it. */
+  hasLeft: boolean
   settled: boolean
 }
 
 export class Outflow {
   readonly #inFlightMax: number
   readonly #confirmTimeoutMs: number
+  readonly #numbering: Numbering | undefined
   /** Sent and not answered, by the channel's tag; a Map keeps the order. */
   #open = new Map<number, Publish>()
   #waiting: Publish[] = []
@@ -38,9 +42,19 @@ export class Outflow {
   #idleWaiters: (() => void)[] = []
   #unsettled = 0
 
-  constructor({ inFlightMax, confirmTimeoutMs }: { inFlightMax: number; confirmTimeoutMs: number }) {
+  /** @param options.numbering - Default: messages leave as they are. */
+  constructor({
+    inFlightMax,
+    confirmTimeoutMs,
+    numbering,
+  }: {
+    inFlightMax: number
+    confirmTimeoutMs: number
+    numbering?: Numbering
+  }) {
     this.#inFlightMax = inFlightMax
     this.#confirmTimeoutMs = confirmTimeoutMs
+    this.#numbering = numbering
   }
 
   get pending(): number {
@@ -56,7 +70,7 @@ export class Outflow {
   send(message: Message): Promise<{ readonly id: string }> {
     return new Promise((resolve, reject) => {
       const deadline = performance.now() + this.#confirmTimeoutMs
-      this.#waiting.push({ message, deadline, resolve, reject, settled: false })
+      this.#waiting.push({ message, deadline, resolve, reject, hasLeft: false, settled: false })
       this.#unsettled += 1
       this.#timer ??= setTimeout(() => this.#expire(), this.#confirmTimeoutMs)
       this.#pump()
@@ -135,13 +149,18 @@ export class Outflow {
 
   /** @returns false where the channel can take no more. */
   #transmit(channel: BrokerChannel, publish: Publish): boolean {
+    const numbering = publish.hasLeft ? undefined : this.#numbering
+    const isNext = numbering?.stamp(publish.message)
     try {
       if (!channel.publish(publish.message)) void this.#pauseUntilDrained(channel)
     } catch (error) {
+      if (isNext === true) numbering!.clear(publish.message)
       if (!isEncodingError(error)) return false
       this.#settle(publish, error)
       return true
     }
+    if (isNext === true) numbering!.take(publish.message)
+    publish.hasLeft = true
     this.#lastTag += 1
     if (this.#open.size === 0) this.#answeredAt = performance.now()
     this.#open.set(this.#lastTag, publish)
@@ -184,8 +203,13 @@ export class Outflow {
     if (publish.settled) return
     publish.settled = true
     this.#unsettled -= 1
-    if (error === undefined) publish.resolve({ id: publish.message.properties.messageId! })
-    else publish.reject(error)
+    if (error === undefined) {
+      this.#numbering?.forget(publish.message)
+      publish.resolve({ id: publish.message.properties.messageId! })
+    } else {
+      if (publish.hasLeft) this.#numbering?.keep(publish.message)
+      publish.reject(error)
+    }
     if (this.#unsettled > 0) return
     clearTimeout(this.#timer)
     this.#timer = undefined

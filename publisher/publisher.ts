@@ -5,6 +5,9 @@
  * persistent and confirmed, and leave in the order of the calls. What was not confirmed when a channel
  * ended may have arrived or not: it is published again on the next one, in the same order and with the
  * same id, which the recorder and the consumers recognise.
+ *
+ * Each event that leaves gets the next number of this publisher's sequence (events/sequence.ts), so that
+ * one that went missing can be named.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -25,6 +28,7 @@ import {
   toMessage,
 } from '../events/index.ts'
 import { PublishError } from './errors.ts'
+import { Numbering } from './numbering.ts'
 import { Outflow } from './outflow.ts'
 
 export interface PublisherOptions<Events extends Catalog = Catalog> {
@@ -138,7 +142,7 @@ class ConfirmedPublisher implements Publisher {
       broker instanceof Broker
         ? broker
         : connectBroker({ url: broker, name: `backstory publisher of ${exchange}`, logger })
-    this.#outflow = new Outflow(options)
+    this.#outflow = new Outflow({ ...options, numbering: new Numbering(options) })
     this.#running = this.#run()
   }
 

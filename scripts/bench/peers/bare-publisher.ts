@@ -4,6 +4,7 @@
  */
 import { connect } from 'amqplib'
 import { v7 as uuidv7 } from 'uuid'
+import { newEpoch, sequenceText } from '../../../events/index.ts'
 import { eventType, type OrderPlaced, orderPlaced, source } from '../order-placed.ts'
 import type { PublisherSetup } from '../ours/publisher.ts'
 import type { Part } from '../part.ts'
@@ -12,6 +13,8 @@ export async function open({ url, exchange, events, inFlightMax }: PublisherSetu
   const connection = await connect(url, { noDelay: true })
   const channel = await connection.createConfirmChannel()
   const orders = Array.from({ length: events }, (_, number) => orderPlaced(number))
+  const epoch = newEpoch()
+  let sequence = 0
 
   function publishAll(): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -34,7 +37,9 @@ export async function open({ url, exchange, events, inFlightMax }: PublisherSetu
           next += 1
           inFlight += 1
           const body = Buffer.from(JSON.stringify(data))
-          isFull = !channel.publish(exchange, '', body, optionsOf(data), onConfirm)
+          sequence += 1
+          const options = optionsOf(data, sequenceText(epoch, sequence))
+          isFull = !channel.publish(exchange, '', body, options, onConfirm)
         }
         if (isFull) channel.once('drain', onDrain)
       }
@@ -52,7 +57,7 @@ export async function open({ url, exchange, events, inFlightMax }: PublisherSetu
   }
 }
 
-function optionsOf({ external_id: subject }: OrderPlaced) {
+function optionsOf({ external_id: subject }: OrderPlaced, sequence: string) {
   const id = uuidv7()
   const now = new Date()
   return {
@@ -70,6 +75,7 @@ function optionsOf({ external_id: subject }: OrderPlaced) {
       'ce-type': eventType,
       'ce-time': now.toISOString(),
       'ce-subject': subject,
+      'ce-sequence': sequence,
     },
   }
 }
