@@ -71,6 +71,13 @@ export function missingOf(
   return missing
 }
 
+/** The bits of the block that holds the position above `last`, without those above it. */
+export function clearAbove(bits: Buffer, last: number): Buffer {
+  const cleared = Buffer.from(bits)
+  for (let at = offsetOf(last + 1); at < positionsABlock; at++) cleared[at >> 3]! &= ~(1 << (at & 7))
+  return cleared
+}
+
 function offsetOf(position: number): number {
   return (position - 1) % positionsABlock
 }

@@ -1,5 +1,7 @@
 export { type Certificate, certify, type Marks } from './certificate.ts'
 export { type Consumer, type ConsumerOptions, type ConsumerStatus, startConsumer } from './consumer.ts'
+export { auditConsumer, type ConsumerAudit, type MissingEvent, repairConsumer } from './consumer-audit.ts'
+export type { ConsumerMarks, MarksSetting, MarksTransaction } from './consumer-marks.ts'
 export {
   type ConsumerDefinition,
   defineConsumer,
@@ -14,6 +16,7 @@ export {
 } from './definition.ts'
 export { ConsumerError, type ConsumerErrorCode } from './errors.ts'
 export type { WaitingFor } from './hand-over.ts'
+export { openConsumerMarks } from './open-marks.ts'
 export type { ParkedError, ParkedEvent, ParkingCounts, ParkReason, Part } from './parking.ts'
 export { readSqliteStore, type StoredConsumer } from './sqlite-store-reader.ts'
 export type { ConsumerState, Phase } from './store.ts'
