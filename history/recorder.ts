@@ -18,7 +18,7 @@ import {
   declareTopology,
   historyQueueOf,
 } from '../broker/index.ts'
-import { type Logger, silentLogger } from '../events/index.ts'
+import { isTracing, type Logger, silentLogger, traceRecord } from '../events/index.ts'
 import { BatchSizes, type SizeCounts } from './batch-sizes.ts'
 import { HistoryError, isTransient } from './errors.ts'
 import { type Cut, Intake } from './recorder-intake.ts'
@@ -303,7 +303,9 @@ class QueueRecorder implements Recorder {
   async #tryAppend(writer: HistoryWriter, cut: Cut, retryMs: number): Promise<boolean> {
     const { exchange, logger } = this.#options
     try {
-      const { head, recorded, duplicates, conflicts } = await writer.append(cut)
+      const { head, recorded, duplicates, conflicts } = isTracing()
+        ? await this.#traced(cut, () => writer.append(cut))
+        : await writer.append(cut)
       if (conflicts > 0) logger.warn('recorder.conflict', { exchange, head, conflicts })
       this.#conflicts += conflicts
       this.#head = head
@@ -320,6 +322,12 @@ class QueueRecorder implements Recorder {
       logger.error('recorder.holding', { exchange, error: this.#noted(error), retryMs })
       return false
     }
+  }
+
+  async #traced<Result>({ events }: Cut, append: () => Promise<Result>): Promise<Result> {
+    const { exchange } = this.#options
+    const messages = events.map(({ message }) => message)
+    return await traceRecord({ exchange, queue: historyQueueOf(exchange), messages }, append)
   }
 
   /** The message of an error, which the status tells from now on. */
