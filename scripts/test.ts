@@ -8,6 +8,7 @@
  *     npm test                        all but the long ones
  *     npm test -- topology recorder   the files whose path holds one of the words
  *     npm run test:long               those of test/long
+ *     npm test -- --rabbitmq 4        on RabbitMQ 4, which it prepares where it may (services/rabbitmq-4.ts)
  */
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -17,6 +18,7 @@ import { BrokerError } from '../broker/index.ts'
 import { ServiceError } from './services/errors.ts'
 import { type FoundBroker, findBroker } from './services/find-broker.ts'
 import { findOrInstallPostgres } from './services/private-postgres.ts'
+import { prepareRabbitmq4 } from './services/rabbitmq-4.ts'
 
 const root = join(import.meta.dirname, '..')
 const folders = [
@@ -39,7 +41,7 @@ process.exitCode = await main()
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
-    options: { long: { type: 'boolean' } },
+    options: { long: { type: 'boolean' }, rabbitmq: { type: 'string' } },
     allowPositionals: true,
   })
   const long = values.long === true
@@ -48,7 +50,7 @@ async function main(): Promise<number> {
     say(`No test file's path holds ${positionals.join(' or ') || longFolder}`)
     return 1
   }
-  const broker = files.some(mayNeedBroker) ? await startBroker() : undefined
+  const broker = files.some(mayNeedBroker) ? await startBroker(values) : undefined
   if (broker === null) return 1
   const postgres = files.some(needsPostgres) ? await startPostgres() : undefined
   try {
@@ -75,9 +77,12 @@ function mayNeedBroker(file: string): boolean {
   return file.startsWith(`test${sep}`)
 }
 
-async function startBroker(): Promise<FoundBroker | null> {
+async function startBroker({ rabbitmq }: { rabbitmq?: string }): Promise<FoundBroker | null> {
   const started = performance.now()
+  // Tests that start brokers of their own take the same one.
+  if (rabbitmq === '4') process.env.BACKSTORY_RABBITMQ = '4'
   try {
+    if (process.env.BACKSTORY_RABBITMQ === '4') await prepareRabbitmq4({ say })
     const broker = await findBroker({ url: process.env.BACKSTORY_BROKER, preferPrivate: true, say })
     say(`RabbitMQ was ready after ${((performance.now() - started) / 1_000).toFixed(1)} s`)
     return broker

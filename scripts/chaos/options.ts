@@ -1,11 +1,13 @@
 /** The chaos run's arguments. */
 import { parseArgs } from 'node:util'
 import { type BreakName, breakNames, breaks } from './break/breaks.ts'
+import type { RabbitmqChoice } from './cluster.ts'
 
 export interface ChaosOptions {
   readonly seed: number
   readonly seconds: number
   readonly nodes: number
+  readonly rabbitmq: RabbitmqChoice
   readonly perSecond: number
   readonly settleSeconds: number
   /** Which deliberately broken build the processes run; undefined for ours. */
@@ -20,6 +22,8 @@ export const usage = `npm run chaos -- [options]
   --seed N            Draws the schedule of faults. Default: a random one, which is told.
   --seconds S         How long faults happen. Default 60.
   --nodes N           1, or 3 for a cluster. Default 1.
+  --rabbitmq 3|4      The installed one, or RabbitMQ 4 in a folder of its own, prepared at the first use by
+                      root on Debian. Default: the installed one, whichever it is.
   --rate N            Events a second of each publisher. Default 150.
   --settle-seconds S  How long all may take to come to rest afterwards. Default 90.
   --break NAME        Run a deliberately broken build, which a check must catch:
@@ -46,6 +50,7 @@ export function parseOptions(args: readonly string[]): ChaosOptions | undefined 
       seed: { type: 'string' },
       seconds: { type: 'string', default: '60' },
       nodes: { type: 'string', default: '1' },
+      rabbitmq: { type: 'string', default: '3' },
       rate: { type: 'string', default: '150' },
       'settle-seconds': { type: 'string', default: '90' },
       break: { type: 'string' },
@@ -61,12 +66,19 @@ export function parseOptions(args: readonly string[]): ChaosOptions | undefined 
     }),
     seconds: parseCount('--seconds', values.seconds, { max: 86_400 }),
     nodes: parseCount('--nodes', values.nodes, { max: 7 }),
+    rabbitmq: parseRabbitmq(values.rabbitmq),
     perSecond: parseCount('--rate', values.rate, { max: 10_000 }),
     settleSeconds: parseCount('--settle-seconds', values['settle-seconds'], { max: 3_600 }),
     broken: values.break === undefined ? undefined : parseBreak(values.break),
     json: values.json,
     keep: values.keep,
   }
+}
+
+function parseRabbitmq(text: string): RabbitmqChoice {
+  if (text === '4') return '4'
+  if (text === '3') return 'installed'
+  throw new TypeError(`Expected --rabbitmq to be 3 or 4, got ${text}`)
 }
 
 function parseBreak(text: string): BreakName {

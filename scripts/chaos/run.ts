@@ -41,12 +41,12 @@ export async function runChaos(
   const { seed, seconds, nodes, perSecond, settleSeconds, keep, broken } = options
   const folder = await mkdtemp(join(tmpdir(), 'backstory-chaos-'))
   const build = broken === undefined ? undefined : new BrokenBuild(broken, join(folder, 'broken'))
-  const cluster = await startChaosCluster({ say })
+  const cluster = await startChaosCluster({ nodes, rabbitmq: options.rabbitmq, say })
   const broker = connectBroker({ url: cluster.nodes.map(({ url }) => url), name: 'backstory chaos' })
   const scene = await Scene.open({ cluster, folder, perSecond, nodeArgs: build?.nodeArgs ?? [] })
   let isKept = keep
   try {
-    await startAll(scene, { signal })
+    await startAll(scene, { say, signal })
     const schedule = drawSchedule({ seed, seconds, nodes })
     say(`Seed ${seed}: ${schedule.length} faults in ${seconds} s; logs in ${folder}`)
     const faults = await injectAll(schedule, { scene, broker, seconds, say, signal })
@@ -76,12 +76,15 @@ export async function runChaos(
   }
 }
 
-/** Starts all but the one that joins late, and waits until they are at work. */
-async function startAll(scene: Scene, { signal }: { signal: AbortSignal }): Promise<void> {
+/** Starts all but the one that joins late, and waits until they are at work; the checks find who never is. */
+async function startAll(
+  scene: Scene,
+  { say, signal }: { say: (line: string) => void; signal: AbortSignal },
+): Promise<void> {
   for (const [name, child] of scene.children) if (name !== lateConsumer) child.start()
   const deadline = Date.now() + startTimeoutMs
   while (![...scene.children.keys()].every((name) => name === lateConsumer || isAtWork(scene, name))) {
-    if (Date.now() > deadline) throw new Error(`Not all were at work within ${startTimeoutMs / 1_000} s`)
+    if (Date.now() > deadline) return say(`Not all were at work within ${startTimeoutMs / 1_000} s`)
     await sleep(100, undefined, { signal })
   }
 }

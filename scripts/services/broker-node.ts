@@ -6,6 +6,7 @@
  * generated files in /var/lib, the epmd of this machine) is named here; one forgotten, and a normal user
  * cannot start it or two brokers meet. All listen on loopback only.
  */
+import { existsSync } from 'node:fs'
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Installation } from './installation.ts'
@@ -16,6 +17,14 @@ export interface NodePorts {
   readonly epmd: number
 }
 
+/** What a node of a cluster has in common with the others. */
+export interface ClusterMembership {
+  /** Of all nodes, this one included. */
+  readonly nodeNames: readonly string[]
+  /** Who has it may do anything to the nodes: it is drawn at random, and never leaves the folder. */
+  readonly cookie: string
+}
+
 export interface BrokerNode {
   readonly installation: Installation
   /** Absolute; data, log and cookie are in it. */
@@ -23,6 +32,8 @@ export interface BrokerNode {
   readonly ports: NodePorts
   /** The data belongs to this name: keep it over a restart. */
   readonly nodeName: string
+  /** Undefined for a node on its own. */
+  readonly cluster?: ClusterMembership
 }
 
 export interface NodeCommand {
@@ -35,20 +46,32 @@ export function urlOf({ ports }: Pick<BrokerNode, 'ports'>): string {
   return `amqp://guest:guest@127.0.0.1:${ports.amqp}`
 }
 
-export async function writeNodeFiles({ folder }: BrokerNode): Promise<void> {
+export async function writeNodeFiles({ folder, cluster }: BrokerNode): Promise<void> {
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'enabled_plugins'), '[].\n')
-  await writeFile(join(folder, 'rabbitmq.conf'), '')
+  await writeFile(join(folder, 'rabbitmq.conf'), cluster === undefined ? '' : discovery(cluster))
+  // Erlang refuses one that others may read, and nobody, we included, may write it a second time.
+  const cookieFile = join(folder, '.erlang.cookie')
+  if (cluster !== undefined && !existsSync(cookieFile))
+    await writeFile(cookieFile, cluster.cookie, { mode: 0o400 })
+}
+
+function discovery({ nodeNames }: ClusterMembership): string {
+  const nodes = nodeNames.map(
+    (name, index) => `cluster_formation.classic_config.nodes.${index + 1} = ${name}\n`,
+  )
+  return `cluster_formation.peer_discovery_backend = classic_config\n${nodes.join('')}`
 }
 
 /** In the foreground, so that the process started is the one to end. */
 export function epmdCommand(node: BrokerNode): NodeCommand {
   const args = ['-port', String(node.ports.epmd), '-address', '127.0.0.1']
-  return { file: node.installation.epmd, args, env: cleanEnvironment(node) }
+  return inRoot(node, { file: node.installation.epmd, args, env: cleanEnvironment(node) })
 }
 
 export function serverCommand(node: BrokerNode): NodeCommand {
-  const { folder, ports, nodeName } = node
+  const { ports, nodeName, cluster } = node
+  const folder = folderInRoot(node)
   const env = {
     ...cleanEnvironment(node),
     HOME: folder,
@@ -71,12 +94,34 @@ export function serverCommand(node: BrokerNode): NodeCommand {
     RABBITMQ_GENERATED_CONFIG_DIR: join(folder, 'generated'),
     RABBITMQ_SCHEMA_DIR: join(folder, 'schema'),
     RABBITMQ_CONF_ENV_FILE: '/dev/null',
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: erlangArguments,
+    // Several nodes share the processors.
+    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS:
+      cluster === undefined ? erlangArguments : `${erlangArguments} +S 1:1`,
     // The server script then becomes the Erlang VM instead of its parent, so that a signal reaches it.
     RUNNING_UNDER_SYSTEMD: 'true',
   }
   // Erlang keeps a flag that it does not know; this one tells in the list of processes whose it is.
-  return { file: node.installation.server, args: ['-backstory', folder], env }
+  return inRoot(node, { file: node.installation.server, args: ['-backstory', node.folder], env })
+}
+
+/** Where a node finds its folder: with a root of its own, it is mounted there. */
+function folderInRoot({ folder, installation }: BrokerNode): string {
+  return installation.root === undefined ? folder : '/mnt'
+}
+
+/**
+ * The mounts are seen by this process and its children alone, and gone with them. Each step becomes the
+ * next: the process that was started is the one to end.
+ */
+const rootScript =
+  'mount -t proc proc "$0/proc" && mount --bind "$1" "$0/mnt" && root=$0 && shift && exec chroot "$root" "$@"'
+
+function inRoot({ installation, folder }: BrokerNode, command: NodeCommand): NodeCommand {
+  const { root } = installation
+  if (root === undefined) return command
+  const { file, args, env } = command
+  const inside = ['/bin/sh', '-c', rootScript, root, folder, file, ...args]
+  return { file: 'unshare', args: ['--mount', '--propagation', 'private', ...inside], env }
 }
 
 /** Busy waiting would take the processors from the tests beside it. */

@@ -11,8 +11,7 @@ import { installAdvice } from './advice.ts'
 import { installByApt, mayInstallByApt } from './apt.ts'
 import { composeAnswers, composeDown, composeUp, composeUrl, developmentProject } from './compose.ts'
 import { ServiceError } from './errors.ts'
-import { findInstallation } from './installation.ts'
-import { startPrivateBroker } from './private-broker.ts'
+import { chosenInstallation, startPrivateBroker } from './private-broker.ts'
 
 type Say = (line: string) => void
 
@@ -95,7 +94,7 @@ export async function useGiven(url: string, { say }: { say: Say }): Promise<void
 }
 
 async function installedBroker({ say }: { say: Say }): Promise<FoundBroker | undefined> {
-  if (findInstallation({ path: process.env.PATH ?? '' }) === undefined) return undefined
+  if (chosenInstallation() === undefined) return undefined
   return await privateBroker('installed', { say })
 }
 

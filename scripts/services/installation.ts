@@ -15,6 +15,8 @@ export interface Installation {
   readonly epmd: string
   /** The PATH on which the server finds its Erlang. */
   readonly path: string
+  /** The folder in which all these are, as its root; undefined where they are this machine's own. */
+  readonly root?: string
 }
 
 /**

@@ -4,7 +4,7 @@
  *
  * It can be killed and started again on the same ports and data, as a machine that lost its power would.
  */
-import { mkdtemp } from 'node:fs/promises'
+import { mkdir, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { installAdvice } from './advice.ts'
@@ -23,6 +23,7 @@ import { ServiceError } from './errors.ts'
 import { type GuardedName, type GuardedProcess, Guardian } from './guardian.ts'
 import { findInstallation, type Installation } from './installation.ts'
 import { drawPort, isFree, listening } from './ports.ts'
+import { findRabbitmq4 } from './rabbitmq-4.ts'
 import { brokerReady } from './readiness.ts'
 
 export interface PrivateBrokerOptions {
@@ -30,6 +31,8 @@ export interface PrivateBrokerOptions {
   readonly folder?: string
   /** AMQP port. Default: a free one. */
   readonly port?: number
+  /** Which RabbitMQ. Default: the one that `chosenInstallation()` finds. */
+  readonly installation?: Installation
   /** Gets a line when it starts. Default: none. */
   readonly say?: (line: string) => void
 }
@@ -47,9 +50,9 @@ const portDraws = 3
 export async function startPrivateBroker({
   folder,
   port,
+  installation = chosenInstallation(),
   say = () => {},
 }: PrivateBrokerOptions = {}): Promise<PrivateBroker> {
-  const installation = findInstallation({ path: process.env.PATH ?? '' })
   if (installation === undefined) {
     throw new ServiceError('SERVICE_NOT_FOUND', `No rabbitmq-server is installed.\n${installAdvice()}`)
   }
@@ -73,6 +76,15 @@ export async function startPrivateBroker({
   }
 }
 
+/**
+ * RabbitMQ 4 where the environment has BACKSTORY_RABBITMQ=4, as it was prepared before; else the one that is
+ * installed. Undefined where it is not there.
+ */
+export function chosenInstallation(): Installation | undefined {
+  if (process.env.BACKSTORY_RABBITMQ === '4') return findRabbitmq4()
+  return findInstallation({ path: process.env.PATH ?? '' })
+}
+
 async function newBroker(
   installation: Installation,
   { folder, port }: { folder?: string; port?: number },
@@ -87,11 +99,14 @@ async function newBroker(
 export class PrivateBroker {
   readonly #node: BrokerNode
   readonly #guardian: Guardian
+  readonly #hasEpmd: boolean
   #server: GuardedProcess | undefined
   #epmd: GuardedProcess | undefined
 
-  constructor(node: BrokerNode, guardian: Guardian) {
+  /** @param options.epmd - Whether it brings its own; in a cluster one node's serves all. Default true. */
+  constructor(node: BrokerNode, guardian: Guardian, { epmd = true }: { epmd?: boolean } = {}) {
     this.#node = node
+    this.#hasEpmd = epmd
     this.#guardian = guardian
   }
 
@@ -125,7 +140,7 @@ export class PrivateBroker {
   async start(): Promise<void> {
     if (this.pid !== undefined) return
     await writeNodeFiles(this.#node)
-    this.#epmd ??= await this.#startEpmd()
+    if (this.#hasEpmd) await this.startEpmd()
     this.#server = await this.#spawn('server', serverCommand(this.#node))
     await this.#untilUp('RabbitMQ', this.#server, (signal) =>
       brokerReady(this.url, { timeoutMs: startTimeoutMs, signal }),
@@ -151,11 +166,13 @@ export class PrivateBroker {
     await this.stop()
   }
 
-  async #startEpmd(): Promise<GuardedProcess> {
-    const epmd = await this.#spawn('epmd', epmdCommand(this.#node))
+  /** Starts the epmd alone, which `start()` does by itself. */
+  async startEpmd(): Promise<void> {
+    if (this.#epmd !== undefined) return
+    await mkdir(this.folder, { recursive: true })
+    this.#epmd = await this.#spawn('epmd', epmdCommand(this.#node))
     // Where it is not up yet when the server starts, Erlang starts one of its own, out of our hands.
-    await this.#untilUp('epmd', epmd, (signal) => listening(this.#node.ports.epmd, { signal }))
-    return epmd
+    await this.#untilUp('epmd', this.#epmd, (signal) => listening(this.#node.ports.epmd, { signal }))
   }
 
   /** Waits until `up` says so, or the process has gone, whichever comes first. */
@@ -196,6 +213,6 @@ export class PrivateBroker {
 }
 
 /** What epmd and RabbitMQ write to their log then. */
-function portWasTaken(error: unknown): boolean {
+export function portWasTaken(error: unknown): boolean {
   return error instanceof Error && /eaddrinuse|address already in use|in use by another/i.test(error.message)
 }

@@ -60,6 +60,11 @@ export const breaks = {
         text: 'if (!this.#inboxMayHaveRows) return',
         by: 'if (true) return',
       },
+      {
+        file: 'consumers/sqlite-store.ts',
+        text: "'INSERT INTO backstory_inbox",
+        by: "'INSERT OR IGNORE INTO backstory_inbox",
+      },
     ],
   },
   fence: {
