@@ -111,7 +111,7 @@ export async function startConsumer<Events extends Catalog, Tx = SqliteDatabase>
   const resolved = resolveOptions(options)
   const handlers = new HandlerTable<Tx>(definition as ConsumerDefinition<Catalog, Tx>)
   const parking = resolveParking(definition.parking)
-  const { name, exchange, prepare } = definition
+  const { name, exchange, prepare, queueLengthMax } = definition
   const openStore = await openSqliteStore({
     path: resolved.store,
     consumer: name,
@@ -123,6 +123,7 @@ export async function startConsumer<Events extends Catalog, Tx = SqliteDatabase>
       ...resolved,
       consumer: name,
       exchange,
+      queueLengthMax,
       openStore,
       handlers,
       parking,
@@ -176,6 +177,7 @@ function isReactFrom(value: number | Date): boolean {
 interface Parts<Tx> extends ReturnType<typeof resolveOptions> {
   readonly consumer: string
   readonly exchange: string
+  readonly queueLengthMax: number | undefined
   readonly openStore: ConsumerStore<Tx>
   readonly handlers: HandlerTable<Tx>
   readonly parking: Required<ParkingPolicy> | undefined
@@ -354,7 +356,8 @@ class RunningConsumer<Tx> implements Consumer {
   }
 
   async #open(reactor: Reactor<Tx>, signal: AbortSignal): Promise<Tenure<Tx>> {
-    const { consumer, exchange, prefetch, openStore, replayBatch, liveBatch, inboxKeepMs } = this.#parts
+    const { consumer, exchange, prefetch, queueLengthMax, openStore, replayBatch, liveBatch, inboxKeepMs } =
+      this.#parts
     const clock = this.#clock
     const applier = await Applier.open({
       ...this.#parts,
@@ -366,7 +369,8 @@ class RunningConsumer<Tx> implements Consumer {
       onReactions: () => reactor.wake(),
     })
     const fenceBroker = this.#fenceBroker
-    const link = queueLink(this.#broker, { fenceBroker, exchange, consumer, prefetch, signal })
+    const queue = { exchange, consumer, prefetch, lengthMax: queueLengthMax }
+    const link = queueLink(this.#broker, { fenceBroker, ...queue, signal })
     const handOver = new HandOver({
       ...this.#parts,
       link,

@@ -108,6 +108,13 @@ export interface ConsumerDefinition<Events extends Catalog = Catalog, Tx = Sqlit
   readonly retry?: RetryPolicy
   /** Default: parked events hold their subject. `false`: the consumer stops instead, at the event. */
   readonly parking?: ParkingPolicy | false
+  /**
+   * Messages that wait in the consumer's queue, at most: for one that may be away for long. RabbitMQ drops
+   * the oldest, and they come from the history instead, which for one that is live means late: behind later
+   * events of their source. A queue's limit is set when it is first declared. Default: no limit, nothing is
+   * dropped.
+   */
+  readonly queueLengthMax?: number
 }
 
 /** Any catalog: event types whose data is unknown. */
@@ -142,8 +149,8 @@ export function resolveParking(policy: ParkingPolicy | false = {}): Required<Par
   return { holdSubject, crashesMax, retryAfterMs }
 }
 
-function requireInteger(name: string, value: number, min: number): void {
-  if (Number.isInteger(value) && value >= min && value < 2 ** 31) return
+function requireInteger(name: string, value: unknown, min: number): void {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= min && value < 2 ** 31) return
   throw new TypeError(`Expected \`${name}\` to be an integer from ${min} to 2147483647, got ${value}`)
 }
 
@@ -154,10 +161,12 @@ export function checkDefinition({
   name,
   exchange,
   on,
+  queueLengthMax,
 }: {
   name: unknown
   exchange: unknown
   on: unknown
+  queueLengthMax?: unknown
 }): void {
   if (
     typeof name !== 'string' ||
@@ -173,6 +182,7 @@ export function checkDefinition({
   if (typeof on !== 'object' || on === null)
     throw new TypeError('Expected `on` to hold a handler for each event type')
   for (const [type, handler] of Object.entries(on)) checkHandler(type, handler)
+  if (queueLengthMax !== undefined) requireInteger('queueLengthMax', queueLengthMax, 1)
 }
 
 function checkHandler(type: string, handler: unknown): void {

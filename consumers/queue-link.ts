@@ -21,17 +21,19 @@ export interface QueueLinkOptions {
   readonly exchange: string
   readonly consumer: string
   readonly prefetch: number
+  /** Messages in the queue, at most; undefined for no limit. */
+  readonly lengthMax?: number
   /** Ends every wait for the broker. */
   readonly signal: AbortSignal
 }
 
 export function queueLink(
   broker: Broker,
-  { fenceBroker, exchange, consumer, prefetch, signal }: QueueLinkOptions,
+  { fenceBroker, exchange, consumer, prefetch, lengthMax, signal }: QueueLinkOptions,
 ): Link {
   const queue = consumerQueueOf(exchange, consumer)
   return {
-    bind: () => declareTopology(broker, { exchange, queues: [queue], signal }),
+    bind: () => declareTopology(broker, { exchange, queues: [{ name: queue, lengthMax }], signal }),
     fence: (target, id) =>
       sendFence(fenceBroker, { queue: target === 'own' ? queue : historyQueueOf(exchange), id, signal }),
     async consume() {
