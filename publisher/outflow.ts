@@ -23,7 +23,8 @@ interface Publish {
 
 export class Outflow {
   readonly #inFlightMax: number
-  readonly #confirmTimeoutMs: number
+  /** Undefined where a publish waits as long as it takes. */
+  readonly #confirmTimeoutMs: number | undefined
   readonly #numbering: Numbering | undefined
   /** Sent and not answered, by the channel's tag; a Map keeps the order. */
   #open = new Map<number, Publish>()
@@ -49,7 +50,7 @@ export class Outflow {
     numbering,
   }: {
     inFlightMax: number
-    confirmTimeoutMs: number
+    confirmTimeoutMs?: number
     numbering?: Numbering
   }) {
     this.#inFlightMax = inFlightMax
@@ -69,10 +70,11 @@ export class Outflow {
   /** Settles when the message is confirmed, with its id, or cannot be. */
   send(message: Message): Promise<{ readonly id: string }> {
     return new Promise((resolve, reject) => {
-      const deadline = performance.now() + this.#confirmTimeoutMs
+      const timeoutMs = this.#confirmTimeoutMs
+      const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs
       this.#waiting.push({ message, deadline, resolve, reject, hasLeft: false, settled: false })
       this.#unsettled += 1
-      this.#timer ??= setTimeout(() => this.#expire(), this.#confirmTimeoutMs)
+      if (timeoutMs !== undefined) this.#timer ??= setTimeout(() => this.#expire(), timeoutMs)
       this.#pump()
     })
   }
@@ -233,7 +235,7 @@ export class Outflow {
     for (const publish of publishes) {
       if (publish.settled) continue
       if (publish.deadline > now) return publish.deadline
-      this.#settle(publish, timedOut(publish, this.#confirmTimeoutMs))
+      this.#settle(publish, timedOut(publish, this.#confirmTimeoutMs!))
     }
     return undefined
   }
