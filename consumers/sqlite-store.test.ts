@@ -28,6 +28,16 @@ storeContract('sqlite file', async (t) => {
   }
 })
 
+test('only one consumer of a name runs on a file', async (t) => {
+  const path = await temporaryFile(t)
+  const store = await openSqliteStore({ path, consumer: 'shipping', exchange: 'orders' })
+  t.after(() => store.close())
+  await assert.rejects(openSqliteStore({ path, consumer: 'shipping', exchange: 'orders' }), {
+    name: 'ConsumerError',
+    code: 'CONSUMER_LOCKED',
+  })
+})
+
 test('two consumers share a file, and another process reads both while they run', async (t) => {
   const path = await temporaryFile(t)
   const shipping = await openSqliteStore({ path, consumer: 'shipping', exchange: 'orders' })

@@ -98,8 +98,4 @@ export function storeContract(name: string, make: (t: TestContext) => Promise<St
     await store.transaction((transaction) => transaction.forget(1_001))
     assert.deepEqual(await marks(), ['waiting', undefined, undefined])
   })
-
-  promise('only one consumer of a name runs on it', async (under) => {
-    await assert.rejects(under.open(), { name: 'ConsumerError', code: 'CONSUMER_LOCKED' })
-  })
 }

@@ -1,9 +1,16 @@
-export { HistoryError, type HistoryErrorCode, isTransient } from './errors.ts'
 export type { ChangedRange } from './checkpoint-audit.ts'
+export { HistoryError, type HistoryErrorCode, isTransient } from './errors.ts'
 export { canonicalPath } from './file-identity.ts'
 export type { Findings } from './findings.ts'
 export { auditHistory, type HistoryAudit, type HistoryAuditOptions } from './history-audit.ts'
-export { isPostgresUrl, openPostgres, type PostgresClient, postgresError, shownAddress } from './postgres.ts'
+export {
+  cutPostgres,
+  isPostgresUrl,
+  openPostgres,
+  type PostgresClient,
+  postgresError,
+  shownAddress,
+} from './postgres.ts'
 export type { Checkpoint, HistoryReader, HistorySummary, Page } from './reader.ts'
 export { type Recorder, type RecorderOptions, type RecorderStatus, startRecorder } from './recorder.ts'
 export type { RemovedRange } from './removed-events.ts'

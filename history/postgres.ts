@@ -5,6 +5,7 @@
  * A connection may end at any moment between two queries; pg then emits `error`, which would end the
  * process where nobody listens.
  */
+import { Socket } from 'node:net'
 import type { Client, ClientConfig } from 'pg'
 import { HistoryError } from './errors.ts'
 
@@ -27,39 +28,62 @@ export function shownAddress(address: string): string {
   }
 }
 
+export interface PostgresOptions {
+  /** Shown in `pg_stat_activity`. */
+  readonly name: string
+  /** Sends a query without waiting for the answers of those before it. Default false. */
+  readonly pipeline?: boolean
+  /** How long an answer may take, in milliseconds; 0 for ever. Default 0. */
+  readonly queryTimeoutMs?: number
+}
+
 /**
  * Opens a connection to a PostgreSQL database.
  *
  * @param url - As in `postgres://user:password@host:5432/database`.
- * @param options.name - Shown in `pg_stat_activity`.
- * @param options.connectTimeoutMs - Default 5,000.
  * @throws HistoryError `HISTORY_UNAVAILABLE` the server cannot be reached, or refuses for now;
  *   `HISTORY_FOREIGN` it denies this user or has no such database; `HISTORY_DRIVER_MISSING`. TypeError for
  *   an address that is no URL.
  */
 export async function openPostgres(
   url: string,
-  { name, connectTimeoutMs = 5_000 }: { name: string; connectTimeoutMs?: number },
+  { name, pipeline = false, queryTimeoutMs = 0 }: PostgresOptions,
 ): Promise<PostgresClient> {
   if (!isPostgresUrl(url) || !URL.canParse(url)) {
     throw new TypeError('Expected a URL such as postgres://user:password@host:5432/database')
   }
   const Driver = await loadDriver()
+  const socket = new Socket()
   const config: ClientConfig = {
     connectionString: url,
     application_name: name,
     connectionTimeoutMillis: connectTimeoutMs,
+    query_timeout: queryTimeoutMs,
     keepAlive: true,
+    pipeline,
+    stream: () => socket,
   }
   const client = new Driver(config)
   client.on('error', () => {})
+  sockets.set(client, socket)
   try {
     await client.connect()
     return client
   } catch (error) {
-    await client.end().catch(() => {})
+    socket.destroy()
     throw postgresError(error, url)
   }
+}
+
+const connectTimeoutMs = 5_000
+const sockets = new WeakMap<PostgresClient, Socket>()
+
+/**
+ * Ends a connection at once, whatever it waits for: its queries fail, and the server rolls back. pg's own
+ * `end()` waits for the answers that are due, from a server that may have gone.
+ */
+export function cutPostgres(client: PostgresClient): void {
+  sockets.get(client)?.destroy()
 }
 
 /** The HistoryError for what pg threw where it tells of the server; errors of other kinds come back as they are. */
@@ -94,15 +118,19 @@ function isDenied(error: Error): boolean {
 
 /**
  * Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html that say nothing of the data:
- * connection (08), resources (53), operator's doing (57), system (58), read-only server (25006), and what
- * is over as soon as another transaction is (40001, 40P01, 55P03). pg's own errors of a lost connection
- * have no code.
+ * connection (08), resources (53), operator's doing (57P, but not a cancelled query), system (58), read-only
+ * server (25006), and what is over as soon as another transaction is (40001, 40P01, 55P03). pg's own errors
+ * of a lost connection have no code.
  */
 function isAway(error: Error): boolean {
   const code = sqlState(error)
-  if (/^(08\w{3}|53\w{3}|57\w{3}|58\w{3}|25006|25P03|40001|40P01|55P03)$/.test(code)) return true
-  if (/^E[A-Z_]+$/.test(code)) return true
-  return code === '' && lostConnection.test(error.message)
+  if (/^(08\w{3}|53\w{3}|57P\w{2}|58\w{3}|25006|25P03|40001|40P01|55P03)$/.test(code)) return true
+  return isSystemCode(code) || (code === '' && lostConnection.test(error.message))
+}
+
+/** Of Node's sockets and name look-ups. */
+function isSystemCode(code: string): boolean {
+  return /^E[A-Z_]{3,}$/.test(code) && !code.startsWith('ERR_')
 }
 
 const lostConnection =

@@ -1,0 +1,253 @@
+/** The parking lot in a consumer's PostgreSQL store. */
+import type {
+  NewParked,
+  ParkedError,
+  ParkedEvent,
+  ParkingCounts,
+  ParkingTransaction,
+  ParkReason,
+  Part,
+} from './parking.ts'
+import { type MessageRow, messageColumns, toMessage } from './postgres-reactions.ts'
+import type { PostgresSession } from './postgres-session.ts'
+import { fromText, toText } from './postgres-text.ts'
+
+/** A row of `backstory_parked`. */
+interface ParkedRow extends MessageRow {
+  readonly number: string
+  readonly part: Part
+  readonly reason: ParkReason
+  readonly source: string
+  readonly id: string
+  readonly type: string
+  readonly subject: string | null
+  readonly position: string | null
+  readonly error_group: string | null
+  readonly error_name: string | null
+  readonly error_code: string | null
+  readonly error_message: string | null
+  readonly error_stack: string | null
+  readonly attempts: number
+  readonly retries: number
+  readonly parked_at: string
+  readonly due_at: string | null
+  readonly edited_properties: string | null
+  readonly edited_body: Buffer | null
+}
+
+export interface CountRow {
+  readonly what: string
+  readonly events: string
+}
+
+export class PostgresParking implements ParkingTransaction {
+  readonly #session: PostgresSession
+  readonly #consumer: string
+  /** While nothing is parked, as is usual, there is nothing to look up. */
+  #mayHaveRows = true
+
+  constructor(session: PostgresSession, consumer: string) {
+    this.#session = session
+    this.#consumer = consumer
+  }
+
+  /** The transaction was rolled back, or another hand may have been here. */
+  forget(): void {
+    this.#mayHaveRows = true
+  }
+
+  async held(part: Part, subjects: readonly string[]): Promise<ReadonlySet<string>> {
+    if (!this.#mayHaveRows) return new Set()
+    const wanted = [...new Set(subjects)].map(toText)
+    const [any, rows] = await Promise.all([
+      this.#session.rows(anyParked, [this.#consumer]),
+      this.#session.rows<{ subject: string }>(held, [this.#consumer, part, wanted]),
+    ])
+    this.#mayHaveRows = any.length > 0
+    return new Set(rows.map(({ subject }) => fromText(subject)))
+  }
+
+  async park(events: readonly NewParked[]): Promise<void> {
+    this.#mayHaveRows = true
+    for (const { part, reason, event, position, error, attempts, parkedAt, dueAt } of events) {
+      this.#session.send(park, [
+        this.#consumer,
+        part,
+        reason,
+        toText(event.source),
+        toText(event.id),
+        toText(event.type),
+        textOrNull(event.subject),
+        position ?? null,
+        ...errorColumns(error),
+        attempts,
+        parkedAt,
+        dueAt ?? null,
+        ...messageColumns(event.message),
+      ])
+    }
+  }
+
+  async due(part: Part, { now, limit }: { now: number; limit: number }): Promise<ParkedEvent[]> {
+    if (!this.#mayHaveRows) return []
+    const rows = await this.#session.rows<ParkedRow>(due, [this.#consumer, part, now, limit])
+    return rows.map(toParked)
+  }
+
+  async failed(
+    number: number,
+    { reason, error, attempts, dueAt, retries }: Parameters<ParkingTransaction['failed']>[1],
+  ): Promise<void> {
+    this.#session.send(failed, [
+      this.#consumer,
+      number,
+      reason,
+      ...errorColumns(error),
+      attempts,
+      retries,
+      dueAt ?? null,
+    ])
+  }
+
+  async resolve(events: readonly ParkedEvent[], now: number): Promise<void> {
+    for (const wasEdited of [false, true]) {
+      const numbers = events.filter(({ edited }) => edited === wasEdited).map(({ number }) => number)
+      if (numbers.length === 0) continue
+      // An edited one stays, so that a rebuild can do the same again.
+      this.#session.send(wasEdited ? mend : drop, [this.#consumer, numbers])
+      this.#session.send(act, [this.#consumer, numbers, now, wasEdited ? 'applied as edited' : 'applied'])
+    }
+    for (const part of ['apply', 'react'] as const) {
+      const subjects = new Set(events.filter((event) => event.part === part).map(({ subject }) => subject))
+      const freed = [...subjects].filter((subject) => subject !== undefined).map(toText)
+      if (freed.length > 0) this.#session.send(release, [this.#consumer, part, freed, now])
+    }
+  }
+
+  async counts(): Promise<ParkingCounts> {
+    return toCounts(await this.#session.rows<CountRow>(countParked, [this.#consumer]))
+  }
+}
+
+export function toCounts(rows: readonly CountRow[]): ParkingCounts {
+  const of = (what: string) => Number(rows.find((row) => row.what === what)?.events ?? 0)
+  return { parked: of('parked apply'), reactions: of('parked react'), discarded: of('discarded apply') }
+}
+
+function toParked(row: ParkedRow): ParkedEvent {
+  return {
+    number: Number(row.number),
+    part: row.part,
+    reason: row.reason,
+    source: fromText(row.source),
+    id: fromText(row.id),
+    type: fromText(row.type),
+    subject: row.subject === null ? undefined : fromText(row.subject),
+    position: row.position === null ? undefined : Number(row.position),
+    error: toError(row),
+    attempts: row.attempts,
+    retries: row.retries,
+    parkedAt: Number(row.parked_at),
+    dueAt: row.due_at === null ? undefined : Number(row.due_at),
+    edited: row.edited_properties !== null,
+    message: toMessage({
+      ...row,
+      properties: row.edited_properties ?? row.properties,
+      body: row.edited_body ?? row.body,
+    }),
+  }
+}
+
+function toError(row: ParkedRow): ParkedError | undefined {
+  if (row.error_group === null) return undefined
+  return {
+    name: fromText(row.error_name!),
+    code: row.error_code === null ? undefined : fromText(row.error_code),
+    message: fromText(row.error_message!),
+    stack: row.error_stack === null ? undefined : fromText(row.error_stack),
+    group: row.error_group,
+  }
+}
+
+/** Group, name, code, message and stack. */
+function errorColumns(error: ParkedError | undefined): (string | null)[] {
+  return [
+    error?.group ?? null,
+    textOrNull(error?.name),
+    textOrNull(error?.code),
+    textOrNull(error?.message),
+    textOrNull(error?.stack),
+  ]
+}
+
+function textOrNull(text: string | undefined): string | null {
+  return text === undefined ? null : toText(text)
+}
+
+const anyParked = {
+  name: 'backstory_any_parked',
+  text: `SELECT FROM backstory_parked WHERE consumer = $1 AND state = 'parked' LIMIT 1`,
+}
+/** What of a subject is parked. Its index has a hash, since a subject may be longer than an index entry. */
+const ofSubject = `consumer = $1 AND state = 'parked' AND part = $2
+  AND hashtextextended(subject, 0) = hashtextextended(wanted.name, 0) AND subject = wanted.name`
+const held = {
+  name: 'backstory_held',
+  text: `SELECT wanted.name AS subject FROM unnest($3::text[]) AS wanted (name)
+    WHERE EXISTS (SELECT FROM backstory_parked WHERE ${ofSubject})`,
+}
+const park = {
+  name: 'backstory_park',
+  text: `INSERT INTO backstory_parked (consumer, part, reason, source, id, type, subject, position, error_group,
+      error_name, error_code, error_message, error_stack, attempts, parked_at, due_at, exchange, routing_key,
+      properties, body)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+}
+const due = {
+  name: 'backstory_due',
+  text: `WITH heads AS MATERIALIZED (
+      SELECT number, subject FROM backstory_parked
+      WHERE consumer = $1 AND part = $2 AND state = 'parked' AND due_at <= $3
+      ORDER BY due_at, number LIMIT $4
+    )
+    SELECT * FROM backstory_parked WHERE number IN (SELECT number FROM heads)
+    UNION ALL
+    SELECT parked.* FROM backstory_parked AS parked
+    WHERE consumer = $1 AND state = 'parked' AND part = $2 AND reason = 'behind' AND due_at IS NULL
+      AND hashtextextended(subject, 0) IN (SELECT hashtextextended(subject, 0) FROM heads)
+      AND subject IN (SELECT subject FROM heads)
+    ORDER BY number LIMIT $4`,
+}
+const failed = {
+  name: 'backstory_failed',
+  text: `UPDATE backstory_parked SET reason = $3, error_group = $4, error_name = $5, error_code = $6,
+      error_message = $7, error_stack = $8, attempts = $9, retries = $10, due_at = $11
+    WHERE consumer = $1 AND number = $2`,
+}
+const drop = {
+  name: 'backstory_unpark',
+  text: 'DELETE FROM backstory_parked WHERE consumer = $1 AND number = ANY ($2::bigint[])',
+}
+const mend = {
+  name: 'backstory_mend',
+  text: `UPDATE backstory_parked SET state = 'mended', due_at = NULL
+    WHERE consumer = $1 AND number = ANY ($2::bigint[])`,
+}
+/** What of a subject stands first becomes due; what else waits, waits for that. */
+const release = {
+  name: 'backstory_release',
+  text: `UPDATE backstory_parked SET due_at = $4 WHERE reason = 'behind' AND number IN (
+      SELECT (SELECT number FROM backstory_parked WHERE ${ofSubject} ORDER BY number LIMIT 1)
+      FROM unnest($3::text[]) AS wanted (name)
+    )`,
+}
+const act = {
+  name: 'backstory_parked_act',
+  text: `INSERT INTO backstory_parked_actions (consumer, number, at, action)
+    SELECT $1, number, $3, $4 FROM unnest($2::bigint[]) AS done (number)`,
+}
+export const countParked = {
+  name: 'backstory_count_parked',
+  text: `SELECT state || ' ' || part AS what, count(*) AS events FROM backstory_parked
+    WHERE consumer = $1 GROUP BY state, part`,
+}
