@@ -14,10 +14,12 @@ import {
   type Catalog,
   type DataOf,
   type EventInput,
+  isTracing,
   type Logger,
   type Message,
   silentLogger,
   toMessage,
+  tracePublish,
 } from '../events/index.ts'
 import { bodyBytesCeiling, bodyBytesUsual, requireInteger, requireName, requireSize } from './bounds.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -123,7 +125,9 @@ class ConfirmedPublisher implements Publisher {
   /** Not an async function: at tens of thousands a second, its two promises more a publish show. */
   publish(event: EventInput): Promise<{ readonly id: string }> {
     try {
-      return this.#dispatcher.send(this.#accept(event))
+      const message = this.#accept(event)
+      if (isTracing()) return tracePublish(message, () => this.#dispatcher.send(message))
+      return this.#dispatcher.send(message)
     } catch (error) {
       return Promise.reject(error)
     }

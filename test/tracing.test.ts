@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startTracing } from '../events/tracing.fixture.ts'
+import { historyQueueOf, openHistory, openPublisher, startRecorder } from '../index.ts'
+import { newExchange } from './fixtures/exchange.ts'
+import { until } from './fixtures/until.ts'
+
+test('an event is traced from its publish into the history, where it keeps its trace for every replay', async (t) => {
+  const traces = startTracing()
+  t.after(() => traces.stop())
+  const { url, exchange, history } = await newExchange(t)
+  await using recorder = startRecorder({ broker: url, exchange, history })
+  await using publisher = openPublisher({ broker: url, exchange, source: '/sales' })
+  await Promise.all(
+    ['1', '2', '3'].map((id) => publisher.publish({ type: 'order.placed', id, data: { id } })),
+  )
+  await until('they are recorded', () => recorder.status.head === 3)
+  await until('the last batch is told', () => {
+    const batches = traces.named(`record ${exchange}`)
+    return batches.reduce((sum, { links }) => sum + links.length, 0) === 3
+  })
+  const publishes = traces.named(`publish ${exchange}`)
+  assert.equal(publishes.length, 3)
+  const [batch] = traces.named(`record ${exchange}`)
+  assert.equal(batch!.attributes['messaging.destination.name'], `${exchange}:${historyQueueOf(exchange)}`)
+  const linked = traces
+    .named(`record ${exchange}`)
+    .flatMap(({ links }) => links.map(({ context }) => context.spanId))
+  assert.deepEqual(
+    linked,
+    publishes.map((span) => span.spanContext().spanId),
+  )
+
+  const reader = openHistory({ path: history })
+  t.after(() => reader.close())
+  const events = await reader.read({ after: 0 })
+  for (const { id, message } of events) {
+    const { traceId, spanId } = publishes
+      .find((span) => span.attributes['messaging.message.id'] === id)!
+      .spanContext()
+    assert.equal(message.properties.headers?.traceparent, `00-${traceId}-${spanId}-01`)
+    // The sequence is the last header: what is injected after it would cost every row of the history.
+    assert.equal(Object.keys(message.properties.headers!).at(-1), 'ce-sequence')
+  }
+})
+
+test('nobody traces: what is published has no trace', async (t) => {
+  const { url, exchange, history } = await newExchange(t)
+  await using recorder = startRecorder({ broker: url, exchange, history })
+  await using publisher = openPublisher({ broker: url, exchange, source: '/sales' })
+  await publisher.publish({ type: 'order.placed', id: '1' })
+  await until('it is recorded', () => recorder.status.head === 1)
+  const reader = openHistory({ path: history })
+  t.after(() => reader.close())
+  const events = await reader.read({ after: 0 })
+  assert.equal(events[0]!.message.properties.headers?.traceparent, undefined)
+})
