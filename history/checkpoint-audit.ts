@@ -46,7 +46,7 @@ export class CheckpointAudit {
     if (recorded === undefined || (this.#sum !== undefined && isWhole && !isSame)) {
       this.#changed.add({ from: this.#position + 1, to: position })
     }
-    this.#sum = recorded
+    this.#sum = recorded ?? (isWhole ? this.#sum : undefined)
     this.#position = position
     this.#rows = 0
   }

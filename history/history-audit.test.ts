@@ -241,6 +241,24 @@ test('checkpoints that were changed or removed by hand are told', async (t) => {
   assert.deepEqual(found(await history.audit()), { changed: [{ from: 21, to: 30 }] })
 })
 
+test('a checkpoint that was changed by hand hides neither a missing event nor a changed one behind it', async (t) => {
+  const history = sequencedHistory(t)
+  await history.record(inOrder(40), { batch: 10 })
+  await history.tamper((database) =>
+    database.exec(
+      `UPDATE checkpoints SET checksum = '' WHERE position IN (10, 30); DELETE FROM events WHERE position = 25;
+       UPDATE events SET id = 'another' WHERE position = 15`,
+    ),
+  )
+  const { changed, removed } = await history.audit()
+  assert.deepEqual(changed.listed, [
+    { from: 1, to: 10 },
+    { from: 11, to: 20 },
+    { from: 21, to: 30 },
+  ])
+  assert.deepEqual(removed.count, 1)
+})
+
 test('events without a sequence are not judged, and counted by source', async (t) => {
   const history = sequencedHistory(t)
   await history.record([{ source: '/legacy' }, ...inOrder(2), { source: '/legacy' }, { source: '/other' }])
