@@ -7,15 +7,21 @@ import { type Catalog, type Logger, silentLogger } from '../events/index.ts'
 import { type HistoryReader, isTransient, openHistory, type SqliteDatabase } from '../history/index.ts'
 import { Applier } from './applier.ts'
 import { type Certificate, certify } from './certificate.ts'
-import { type ConsumerDefinition, checkDefinition, type ParkingPolicy, resolveParking } from './definition.ts'
+import {
+  type ConsumerDefinition,
+  checkDefinition,
+  type ParkingPolicy,
+  resolveParking,
+  type StoreDatabase,
+} from './definition.ts'
 import { ConsumerError } from './errors.ts'
 import { HandOver, type WaitingFor } from './hand-over.ts'
 import { HandlerTable } from './handler-table.ts'
 import type { Clock } from './link.ts'
+import { openStore } from './open-store.ts'
 import { queueLink } from './queue-link.ts'
 import { positionAt } from './react-from.ts'
 import { Reactor } from './reactor.ts'
-import { openSqliteStore } from './sqlite-store.ts'
 import { type ConsumerStore, initialState, type Phase } from './store.ts'
 
 export interface ConsumerOptions {
@@ -27,7 +33,11 @@ export interface ConsumerOptions {
   readonly broker: BrokerOptions['url'] | Broker
   /** Path of the history's SQLite file, or a reader to share, which `close()` then leaves open. */
   readonly history: string | HistoryReader
-  /** Path of the consumer's own SQLite file, made where missing. */
+  /**
+   * The consumer's own: path of a SQLite file, made where missing, or a `postgres://` URL. Several instances
+   * of a consumer may share one in PostgreSQL: one works, the others wait, and one of them takes over within
+   * seconds of its end.
+   */
   readonly store: string
   /** Pause between binding the queue and sending the fence, in milliseconds. Default 1,000; 0 allowed. */
   readonly settleMs?: number
@@ -103,20 +113,20 @@ export interface Consumer {
  * @throws TypeError for an option out of its range; ConsumerError `CONSUMER_LOCKED`,
  *   `CONSUMER_STORE_FOREIGN`, `CONSUMER_STORE_UNAVAILABLE`; what the definition's `prepare` throws.
  */
-export async function startConsumer<Events extends Catalog, Tx = SqliteDatabase>(
-  definition: ConsumerDefinition<Events, Tx>,
-  options: ConsumerOptions,
-): Promise<Consumer> {
+export async function startConsumer<
+  Events extends Catalog,
+  Tx = SqliteDatabase,
+  Database extends StoreDatabase = SqliteDatabase,
+>(definition: ConsumerDefinition<Events, Tx, Database>, options: ConsumerOptions): Promise<Consumer> {
   checkDefinition(definition)
   const resolved = resolveOptions(options)
   const handlers = new HandlerTable<Tx>(definition as ConsumerDefinition<Catalog, Tx>)
   const parking = resolveParking(definition.parking)
   const { name, exchange, prepare, queueLengthMax } = definition
-  const openStore = await openSqliteStore({
-    path: resolved.store,
+  const store = await openStore<Tx, Database>(resolved.store, {
     consumer: name,
     exchange,
-    ...(prepare && { prepare: (database: SqliteDatabase) => prepare.call(definition, database) }),
+    ...(prepare && { prepare: (database: Database) => prepare.call(definition, database) }),
   })
   try {
     const consumer = new RunningConsumer({
@@ -124,7 +134,7 @@ export async function startConsumer<Events extends Catalog, Tx = SqliteDatabase>
       consumer: name,
       exchange,
       queueLengthMax,
-      openStore,
+      openStore: store,
       handlers,
       parking,
     })
@@ -132,7 +142,7 @@ export async function startConsumer<Events extends Catalog, Tx = SqliteDatabase>
     await Promise.race([consumer.taken, nextTurn()])
     return consumer
   } catch (error) {
-    await openStore.close()
+    await store.close()
     throw error
   }
 }
@@ -150,7 +160,8 @@ function resolveOptions({
   reactFrom,
   logger = silentLogger,
 }: ConsumerOptions) {
-  if (typeof store !== 'string' || store === '') throw new TypeError('Expected `store` to be a path')
+  if (typeof store !== 'string' || store === '')
+    throw new TypeError('Expected `store` to be a path or a postgres:// URL')
   if (history === '' || history === undefined)
     throw new TypeError('Expected `history` to be a path or a reader')
   for (const [name, value, min, max] of [

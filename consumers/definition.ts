@@ -2,7 +2,10 @@
  * A consumer's definition: what it listens to and what it does, without saying where anything is.
  */
 import type { Catalog, CloudEvent, DataOf, EventType, Logger } from '../events/index.ts'
-import type { SqliteDatabase } from '../history/index.ts'
+import type { PostgresClient, SqliteDatabase } from '../history/index.ts'
+
+/** What `prepare` is given, by the kind of store. */
+export type StoreDatabase = SqliteDatabase | PostgresClient
 
 export interface HandlerContext<Tx> {
   /**
@@ -93,17 +96,23 @@ export interface ParkingPolicy {
   readonly retryAfterMs?: readonly number[]
 }
 
-export interface ConsumerDefinition<Events extends Catalog = Catalog, Tx = SqliteDatabase> {
+export interface ConsumerDefinition<
+  Events extends Catalog = Catalog,
+  Tx = SqliteDatabase,
+  Database extends StoreDatabase = SqliteDatabase,
+> {
   /** Names the consumer, its queue `<exchange>.<name>` and its rows in the store. */
   readonly name: string
   readonly exchange: string
   /** The event types of the exchange; types the handlers. */
   readonly events?: Events
   /**
-   * Called once when the store is opened: makes tables and prepares statements. What it returns is each
-   * handler's `tx`. Default: the database itself.
+   * Makes tables and prepares statements. What it returns is each handler's `tx`; default: the database
+   * itself. The type of its parameter says which kind of store this consumer is written for: SQLite, unless
+   * it is a `PostgresClient`. Called when the store is opened, and in PostgreSQL again for each new
+   * connection, by the instance that works, outside of a transaction.
    */
-  prepare?(database: SqliteDatabase): Tx | Promise<Tx>
+  prepare?(database: Database): Tx | Promise<Tx>
   readonly on: Handlers<Events, Tx>
   readonly retry?: RetryPolicy
   /** Default: parked events hold their subject. `false`: the consumer stops instead, at the event. */
@@ -125,9 +134,11 @@ type Untyped = { readonly [type: string]: EventType<unknown> }
  *
  * @throws TypeError for a name that cannot be one, or handlers that are no functions.
  */
-export function defineConsumer<const Events extends Catalog = Untyped, Tx = SqliteDatabase>(
-  definition: ConsumerDefinition<Events, Tx>,
-): ConsumerDefinition<Events, Tx> {
+export function defineConsumer<
+  const Events extends Catalog = Untyped,
+  Tx = SqliteDatabase,
+  Database extends StoreDatabase = SqliteDatabase,
+>(definition: ConsumerDefinition<Events, Tx, Database>): ConsumerDefinition<Events, Tx, Database> {
   checkDefinition(definition)
   return definition
 }

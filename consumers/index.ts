@@ -12,11 +12,13 @@ export {
   type ReactContext,
   type Reaction,
   type RetryPolicy,
+  type StoreDatabase,
   type TwoPartHandler,
 } from './definition.ts'
 export { ConsumerError, type ConsumerErrorCode } from './errors.ts'
 export type { WaitingFor } from './hand-over.ts'
 export { openConsumerMarks } from './open-marks.ts'
+export { readStore } from './open-store.ts'
 export type { ParkedError, ParkedEvent, ParkingCounts, ParkReason, Part } from './parking.ts'
 export { readSqliteStore, type StoredConsumer } from './sqlite-store-reader.ts'
 export type { ConsumerState, Phase } from './store.ts'

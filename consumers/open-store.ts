@@ -2,15 +2,13 @@
  * A consumer's store by its address: a `postgres://` URL is a PostgreSQL database, anything else the path of
  * a SQLite file.
  */
-import { isPostgresUrl, type PostgresClient, type SqliteDatabase } from '../history/index.ts'
+import { isPostgresUrl } from '../history/index.ts'
+import type { StoreDatabase } from './definition.ts'
 import { openPostgresStore } from './postgres-store.ts'
 import { readPostgresStore } from './postgres-store-reader.ts'
 import { openSqliteStore } from './sqlite-store.ts'
 import { readSqliteStore, type StoredConsumer } from './sqlite-store-reader.ts'
 import type { ConsumerStore } from './store.ts'
-
-/** What a definition's `prepare` is given, by the store's kind. */
-export type StoreDatabase = SqliteDatabase | PostgresClient
 
 /**
  * Opens, or makes, a consumer's store.

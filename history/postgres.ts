@@ -9,8 +9,8 @@ import { Socket } from 'node:net'
 import type { Client, ClientConfig } from 'pg'
 import { HistoryError } from './errors.ts'
 
-/** An open connection of pg. */
-export type PostgresClient = Client
+/** An open connection of pg. An interface, so that a declaration which has it needs no other name. */
+export interface PostgresClient extends Client {}
 
 /** Whether an address names a PostgreSQL database rather than a file. */
 export function isPostgresUrl(address: string): boolean {

@@ -10,8 +10,8 @@ import { dirname } from 'node:path'
 import type Database from 'better-sqlite3'
 import { HistoryError } from './errors.ts'
 
-/** An open database of better-sqlite3. */
-export type SqliteDatabase = Database.Database
+/** An open database of better-sqlite3. An interface, so that a declaration which has it needs no other name. */
+export interface SqliteDatabase extends Database.Database {}
 
 /**
  * Opens a SQLite file in WAL mode, every commit synced.
