@@ -15,6 +15,8 @@ export interface NodePorts {
   readonly amqp: number
   readonly distribution: number
   readonly epmd: number
+  /** Of the management plugin's HTTP API, where that is enabled. */
+  readonly management?: number
 }
 
 /** What a node of a cluster has in common with the others. */
@@ -34,7 +36,12 @@ export interface BrokerNode {
   readonly nodeName: string
   /** Undefined for a node on its own. */
   readonly cluster?: ClusterMembership
+  /** Plugins to enable. Default: none. */
+  readonly plugins?: readonly BrokerPlugin[]
 }
+
+/** Those that we know how to keep on loopback and on a port of their own. */
+export type BrokerPlugin = 'rabbitmq_management'
 
 export interface NodeCommand {
   readonly file: string
@@ -46,10 +53,11 @@ export function urlOf({ ports }: Pick<BrokerNode, 'ports'>): string {
   return `amqp://guest:guest@127.0.0.1:${ports.amqp}`
 }
 
-export async function writeNodeFiles({ folder, cluster }: BrokerNode): Promise<void> {
+export async function writeNodeFiles({ folder, cluster, ports, plugins = [] }: BrokerNode): Promise<void> {
   await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'enabled_plugins'), '[].\n')
-  await writeFile(join(folder, 'rabbitmq.conf'), cluster === undefined ? '' : discovery(cluster))
+  await writeFile(join(folder, 'enabled_plugins'), `[${plugins.join(',')}].\n`)
+  const settings = [cluster && discovery(cluster), ports.management && management(ports.management)]
+  await writeFile(join(folder, 'rabbitmq.conf'), settings.filter(Boolean).join(''))
   // Erlang refuses one that others may read, and nobody, we included, may write it a second time.
   const cookieFile = join(folder, '.erlang.cookie')
   if (cluster !== undefined && !existsSync(cookieFile))
@@ -61,6 +69,10 @@ function discovery({ nodeNames }: ClusterMembership): string {
     (name, index) => `cluster_formation.classic_config.nodes.${index + 1} = ${name}\n`,
   )
   return `cluster_formation.peer_discovery_backend = classic_config\n${nodes.join('')}`
+}
+
+function management(port: number): string {
+  return `management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = ${port}\n`
 }
 
 /** In the foreground, so that the process started is the one to end. */

@@ -1,6 +1,6 @@
 /**
  * A private broker: an installed rabbitmq-server in a folder and on ports of its own, loopback only,
- * without plugins, gone without a trace when it is stopped or when this process ends, `kill -9` included.
+ * gone without a trace when it is stopped or when this process ends, `kill -9` included.
  *
  * It can be killed and started again on the same ports and data, as a machine that lost its power would.
  */
@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path'
 import { installAdvice } from './advice.ts'
 import {
   type BrokerNode,
+  type BrokerPlugin,
   epmdCommand,
   logTail,
   type NodeCommand,
@@ -33,6 +34,8 @@ export interface PrivateBrokerOptions {
   readonly port?: number
   /** Which RabbitMQ. Default: the one that `chosenInstallation()` finds. */
   readonly installation?: Installation
+  /** Plugins to enable. Default: none. */
+  readonly plugins?: readonly BrokerPlugin[]
   /** Gets a line when it starts. Default: none. */
   readonly say?: (line: string) => void
 }
@@ -51,6 +54,7 @@ export async function startPrivateBroker({
   folder,
   port,
   installation = chosenInstallation(),
+  plugins = [],
   say = () => {},
 }: PrivateBrokerOptions = {}): Promise<PrivateBroker> {
   if (installation === undefined) {
@@ -63,7 +67,7 @@ export async function startPrivateBroker({
     )
   }
   for (let draw = 1; ; draw += 1) {
-    const broker = await newBroker(installation, { folder, port })
+    const broker = await newBroker(installation, { folder, port, plugins })
     say(`Starting a private RabbitMQ (${installation.server}) on port ${broker.port}`)
     try {
       await broker.start()
@@ -87,13 +91,18 @@ export function chosenInstallation(): Installation | undefined {
 
 async function newBroker(
   installation: Installation,
-  { folder, port }: { folder?: string; port?: number },
+  { folder, port, plugins }: { folder?: string; port?: number; plugins: readonly BrokerPlugin[] },
 ): Promise<PrivateBroker> {
-  const ports = { amqp: port ?? (await drawPort()), distribution: await drawPort(), epmd: await drawPort() }
+  const ports = {
+    amqp: port ?? (await drawPort()),
+    distribution: await drawPort(),
+    epmd: await drawPort(),
+    ...(plugins.includes('rabbitmq_management') && { management: await drawPort() }),
+  }
   const place = folder === undefined ? await mkdtemp(join(tmpdir(), 'backstory-broker-')) : resolve(folder)
   const guardian = new Guardian({ folder: folder === undefined ? place : undefined })
   const nodeName = 'backstory@localhost'
-  return new PrivateBroker({ installation, folder: place, ports, nodeName }, guardian)
+  return new PrivateBroker({ installation, folder: place, ports, nodeName, plugins }, guardian)
 }
 
 export class PrivateBroker {
@@ -112,6 +121,12 @@ export class PrivateBroker {
 
   get url(): string {
     return urlOf(this.#node)
+  }
+
+  /** The management plugin's HTTP API, user and password included; undefined without that plugin. */
+  get managementUrl(): string | undefined {
+    const { management } = this.#node.ports
+    return management === undefined ? undefined : `http://guest:guest@127.0.0.1:${management}`
   }
 
   /** The AMQP port. */
