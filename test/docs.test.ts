@@ -65,6 +65,25 @@ test('the list of log events is that of the code', async () => {
   assert.deepEqual([...new Set(documented)].sort(), [...new Set(logged)].sort())
 })
 
+test('every field of the log is in the one list of keys, and the list has no other', async () => {
+  const [, list] = /^Fields, one list for all: (.*)$/m.exec(await read('docs/logging.md'))!
+  const documented = [...list!.matchAll(/`(\w+)`/g)].map(([, key]) => key!)
+  const code = await sources()
+  const logged = new Set<string>()
+  for (const [, object] of code.matchAll(/[lL]ogger\.\w+\(\s*'[a-z.-]+',\s*(\{[^}]*\}|\w+)/g)) {
+    // A variable's object is the one of that name that is written down nearest before.
+    const fields = object!.startsWith('{') ? object! : fieldsNamed(object!, code)
+    for (const [, key] of fields.matchAll(/(?<=[{,]\s*)(\w+)(?=\s*[:,}])/g)) logged.add(key!)
+  }
+  assert.deepEqual([...logged].sort(), documented.toSorted())
+})
+
+function fieldsNamed(name: string, code: string): string {
+  const found = [...code.matchAll(new RegExp(`const ${name} = (\\{[^}]*\\})`, 'g'))]
+  assert.ok(found.length > 0, `the fields of a log line come from ${name}, which is no object`)
+  return found.map(([, object]) => object).join()
+}
+
 test('every option in the README is one, with that default', async () => {
   const code = (await sources()).replaceAll('_000', '000')
   const readme = await read('README.md')

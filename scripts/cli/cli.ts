@@ -5,7 +5,7 @@ import { resolve } from 'node:path'
 import type { Logger } from '../../events/index.ts'
 import type { CliError } from './errors.ts'
 import type { Io } from './io.ts'
-import { jsonLogger, peopleLogger } from './logger.ts'
+import { peopleLogger } from './logger.ts'
 import { Output } from './output.ts'
 import { type ProgressOptions, showProgress } from './progress.ts'
 import { Screen } from './screen.ts'
@@ -46,10 +46,12 @@ export class Cli {
     return this.#logsJson
   }
 
-  useLogger({ json, verbose }: { json: boolean; verbose: boolean }): void {
+  async useLogger({ json, verbose }: { json: boolean; verbose: boolean }): Promise<void> {
     const { screen } = this
     this.#logsJson = json
-    this.#logger = json ? jsonLogger({ screen, verbose }) : peopleLogger({ screen, verbose })
+    this.#logger = json
+      ? (await import('./json-logger.ts')).jsonLogger({ screen, verbose })
+      : peopleLogger({ screen, verbose })
   }
 
   /** A word to whoever started the command. */

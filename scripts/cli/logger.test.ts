@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
-import { jsonLogger, peopleLogger } from './logger.ts'
+import { jsonLogger } from './json-logger.ts'
+import { peopleLogger } from './logger.ts'
 import { Screen } from './screen.ts'
 
 function screenOf(options: { isTTY?: boolean; env?: Record<string, string> } = {}) {
@@ -43,16 +44,18 @@ test('control characters in a field cannot reach the terminal', () => {
   assert.equal(text(), 'Line 1: \\x1b[2Jgone\\nnext\n')
 })
 
-test('as JSON it is one object a line', () => {
+test('as JSON it is one object a line, debug ones where asked for', () => {
   const { screen, text } = screenOf()
-  jsonLogger({ screen, now: () => 0 }).info('consumer.live', { consumer: 'shipping', cursor: 5 })
-  assert.deepEqual(JSON.parse(text()), {
-    time: '1970-01-01T00:00:00.000Z',
-    level: 'info',
-    event: 'consumer.live',
-    consumer: 'shipping',
-    cursor: 5,
-  })
+  const before = Date.now()
+  jsonLogger({ screen }).debug('some.event')
+  jsonLogger({ screen }).info('consumer.live', { consumer: 'ship\nping', cursor: 5, error: undefined })
+  const [line, ...more] = text().trimEnd().split('\n')
+  assert.deepEqual(more, [])
+  const { time, ...rest } = JSON.parse(line!) as Record<string, string>
+  assert.ok(Date.parse(time!) >= before && time!.endsWith('Z'))
+  assert.deepEqual(rest, { level: 'info', event: 'consumer.live', consumer: 'ship\nping', cursor: 5 })
+  jsonLogger({ screen, verbose: true }).debug('some.event')
+  assert.match(text(), /^\{"level":"debug","time":"[^"]+","event":"some.event"\}\n$/)
 })
 
 test('colours are for terminals, as NO_COLOR and FORCE_COLOR say', () => {

@@ -1,7 +1,7 @@
 /**
- * The logger of the command line: what the toolkit tells, in short lines for people, or as JSON lines.
+ * The logger for people: what the toolkit tells, in short lines.
  *
- * For people: no line comes again within five seconds, so that a broker that is away fills no screen, and
+ * No line comes again within five seconds, so that a broker that is away fills no screen, and
  * an error that ends the command is left to the line that it ends with.
  */
 import type { Logger } from '../../events/index.ts'
@@ -72,22 +72,6 @@ export function peopleLogger({
     toldAt.set(text, at)
     const style = styles[level]
     screen.line(style === undefined ? text : screen.paint(style, text))
-  })
-}
-
-/** One JSON object a line: time, level, event and its fields. */
-export function jsonLogger({
-  screen,
-  verbose = false,
-  now = Date.now,
-}: {
-  screen: Screen
-  verbose?: boolean
-  now?: () => number
-}): Logger {
-  return levels((level, event, fields) => {
-    if (level === 'debug' && !verbose) return
-    screen.line(JSON.stringify({ time: new Date(now()).toISOString(), level, event, ...fields }))
   })
 }
 

@@ -21,7 +21,7 @@ export async function main(
       io.exit(exitCodeOf(error))
     },
   })
-  cli.useLogger({ json: args.includes('--log-json'), verbose: isVerbose })
+  await cli.useLogger({ json: args.includes('--log-json'), verbose: isVerbose })
   try {
     const parsed = await parse(args, { commands, columns: io.stdout.columns || 100 })
     if ('command' in parsed) return await parsed.command.run(parsed.args, cli)
