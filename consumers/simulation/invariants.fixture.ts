@@ -234,6 +234,8 @@ export class Invariants {
       certificate.complete &&
       certificate.unidentified === certificate.history.unidentified
     if (!isRight) this.#break('I3 exactly once', consumer, `certificate ${JSON.stringify(certificate)}`)
+    if (database.applied.size !== database.state.cursor)
+      this.#break('I3 exactly once', consumer, `${database.applied.size} positions are noted as applied`)
   }
 }
 
