@@ -5,7 +5,7 @@
  * ledgers, the history's events, the consumers' own rows. The certificates are checked beside that.
  */
 import { type Broker, consumerQueueOf, deadQueueOf, historyQueueOf } from '../../broker/index.ts'
-import { openHistory } from '../../index.ts'
+import { auditHistory, openHistory } from '../../index.ts'
 import { consumers, publishers, sourceOf } from './cast.ts'
 import { type Effect, readEffects } from './effects.ts'
 import { type Account, readLedger } from './ledger.ts'
@@ -19,6 +19,8 @@ export const checkNames = [
   'processes',
   /** Each confirmed publish is in the history exactly once, and nothing is there that nobody published. */
   'confirmed-once',
+  /** No number of a source's sequence is missing in its epoch, none is there twice. */
+  'sequence-holes',
   /** Each source's events are in the history in the order in which they were published. */
   'history-order',
   /** Each consumer's rows are the history's events: none missing, none that it does not have. */
@@ -104,6 +106,7 @@ export async function check({ scene, broker, settled, purged }: Evidence): Promi
     settled: result(1, settled.isSettled ? [] : [settled]),
     processes: result(scene.children.size, unexpected),
     'confirmed-once': result(confirmed.length, confirmedOnce(confirmed, history, places)),
+    'sequence-holes': result(history.length, await sequenceFindings(scene, accounts)),
     'history-order': result(history.length, outOfOrder(history, { accounts, places })),
     effects: result(rows, effects),
     once: result(rows, once),
@@ -187,6 +190,30 @@ async function recorded(scene: Scene): Promise<Event[]> {
       if (page.length === 0) return events
       for (const { source, id } of page) events.push({ source, id })
     }
+  } finally {
+    await reader.close()
+  }
+}
+
+/**
+ * A publisher that was killed and publishes again what was not confirmed does so in its next epoch: what had
+ * arrived before is dropped as a duplicate, and its number there stays empty. Only there may holes be.
+ */
+async function sequenceFindings(scene: Scene, accounts: ReadonlyMap<string, Account>): Promise<unknown[]> {
+  const reader = openHistory({ path: scene.history, exchange })
+  try {
+    const { holes, late, repeated, removed, changed, unjudged } = await auditHistory(reader)
+    const isResent = ({ source, to }: { source: string; to: number }) =>
+      to <= (accounts.get(source)?.resentMax ?? 0)
+    const isRefused = ({ source, id }: Event) => accounts.get(source)?.again.has(id) === true
+    return [
+      ...holes.listed.filter((hole) => !isResent(hole)).map((hole) => ({ hole })),
+      ...late.listed.filter((event) => !isRefused(event)).map((event) => ({ late: event })),
+      ...repeated.listed.map((event) => ({ repeated: event })),
+      ...removed.listed.map((range) => ({ removed: range })),
+      ...changed.listed.map((range) => ({ changed: range })),
+      ...(unjudged.count > 0 ? [{ unjudged: unjudged.count }] : []),
+    ]
   } finally {
     await reader.close()
   }

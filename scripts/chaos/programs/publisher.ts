@@ -63,7 +63,11 @@ async function run(): Promise<void> {
       inFlight.add(settled)
     }
   }
-  if (resends) send(before.begun.filter((id) => !before.confirmed.has(id)))
+  if (resends) {
+    const open = before.begun.filter((id) => !before.confirmed.has(id))
+    ledger.resend(open.length)
+    send(open)
+  }
   const startedAt = Date.now()
   const first = before.begun.length + 1
   for (let next = first; !isStopping; ) {
