@@ -70,6 +70,8 @@ export interface ConsumerStatus {
   readonly head: number
   /** Positions that the cursor has not passed. */
   readonly lag: number
+  /** How long ago the oldest event was recorded that the cursor has not passed, in seconds; about that. */
+  readonly lagSeconds: number
   /** Events that took effect: `replayed` and `live` together, without the parked and the discarded ones. */
   readonly applied: number
   readonly replayed: number
@@ -263,6 +265,7 @@ class RunningConsumer<Tx> implements Consumer {
       cursor,
       head,
       lag: head - cursor,
+      lagSeconds: handOver?.lagSeconds ?? 0,
       applied: replayed + live - parked - discarded,
       replayed,
       live,

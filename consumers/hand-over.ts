@@ -52,6 +52,7 @@ export class HandOver {
   #isExchangeChecked = false
   #onCaughtUp: (() => void)[] = []
   #redriveAt = 0
+  #behindSince: number | undefined
 
   constructor(options: HandOverOptions) {
     this.#options = options
@@ -64,6 +65,12 @@ export class HandOver {
   /** The history's head as it was last seen. */
   get head(): number {
     return this.#head
+  }
+
+  /** How long ago the oldest event was recorded that the cursor has not passed, in seconds; about that. */
+  get lagSeconds(): number {
+    if (this.#behindSince === undefined) return 0
+    return Math.max(0, this.#options.clock.now() - this.#behindSince) / 1_000
   }
 
   /** Resolves when the consumer is live and has applied all that was recorded when it went live. */
@@ -116,6 +123,7 @@ export class HandOver {
       this.#head = bounds.head
       checkBounds(consumer, applier.state.cursor, bounds)
       await this.#redrive()
+      this.#behindSince = page[0]?.recordedAt.getTime()
       if (page.length > 0) {
         this.#waitingFor = undefined
         await applier.replay(page)
@@ -178,6 +186,7 @@ export class HandOver {
       if (audited === 'away') this.#wait('history')
       else if (this.#waitingFor === 'history') this.#waitingFor = undefined
       this.#head = Math.max(this.#head, audit.head, applier.state.cursor)
+      this.#behindSince = applier.state.cursor < this.#head ? (this.#behindSince ?? now) : undefined
       if (isDrained && applier.state.cursor >= target) this.#reached()
     }
     return 'stopped'

@@ -8,6 +8,7 @@ import {
   type DataSchema,
   EventError,
   type EventType,
+  traceApply,
 } from '../events/index.ts'
 import {
   type Handler,
@@ -71,12 +72,24 @@ export class HandlerTable<Tx> {
 export function runApply<Tx>(
   { apply, schema }: ResolvedHandler<Tx>,
   event: CloudEvent,
-  { context, index }: { context: HandlerContext<Tx>; index: number },
+  {
+    context,
+    index,
+    tracedAs,
+  }: {
+    context: HandlerContext<Tx>
+    index: number
+    /** The consumer's name, where the application traces. */
+    tracedAs: string | undefined
+  },
 ): Promise<void> | undefined {
   try {
     if (schema !== undefined) checkData(schema, event)
     if (apply === undefined) return undefined
-    const handled = apply(event, context)
+    const handled =
+      tracedAs === undefined
+        ? apply(event, context)
+        : traceApply(event, { consumer: tracedAs, position: context.position }, () => apply(event, context))
     // Most handlers are synchronous, and an await for each would cost more than they do.
     if (!isThenable(handled)) return undefined
     return Promise.resolve(handled).then(

@@ -5,12 +5,12 @@
  * and loses none. Reactions of one subject run in order, those of others beside them. One that keeps
  * failing is parked, and what follows of its subject waits behind it.
  */
-import { type CloudEvent, type Logger, MessageEvent } from '../events/index.ts'
+import { type CloudEvent, isTracing, type Logger, MessageEvent, traceApply } from '../events/index.ts'
 import { dueAfter } from './attempts.ts'
 import type { ParkingPolicy } from './definition.ts'
 import { ConsumerError } from './errors.ts'
 import { parkedError } from './fingerprint.ts'
-import type { HandlerTable } from './handler-table.ts'
+import type { HandlerTable, ResolvedHandler } from './handler-table.ts'
 import type { Clock } from './link.ts'
 import type { NewParked, ParkedEvent } from './parking.ts'
 import { whenAvailable } from './patience.ts'
@@ -154,7 +154,7 @@ export class Reactor<Tx> {
     const attempts = job.parked === undefined ? retry.attempts : 1
     for (let attempt = 1; ; attempt++) {
       try {
-        await react(job.event, { position: job.position, attempt, signal, logger })
+        await this.#react(react, job, attempt)
         return { job, end: 'done' }
       } catch (cause) {
         if (signal.aborted) return { job, end: 'left' }
@@ -169,6 +169,16 @@ export class Reactor<Tx> {
         await clock.sleep(Math.min(backoffMs * 2 ** (attempt - 1), backoffMsMax))
       }
     }
+  }
+
+  #react(
+    react: NonNullable<ResolvedHandler<Tx>['react']>,
+    { event, position }: Job,
+    attempt: number,
+  ): unknown {
+    const { consumer, signal, logger } = this.#options
+    const run = () => react(event, { position, attempt, signal, logger })
+    return isTracing() ? traceApply(event, { consumer, position, operation: 'react' }, run) : run()
   }
 
   async #write(unit: StoreTransaction<Tx>, outcomes: readonly Outcome[]): Promise<void> {

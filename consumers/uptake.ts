@@ -2,7 +2,7 @@
  * An uptake: one slice of events taken in within one transaction. Each is applied, or parked because of its
  * verdict, or parked behind an earlier one of its subject.
  */
-import type { CloudEvent, Logger } from '../events/index.ts'
+import { type CloudEvent, isTracing, type Logger } from '../events/index.ts'
 import type { Trial } from './attempts.ts'
 import { dueAfter } from './attempts.ts'
 import type { ParkingPolicy } from './definition.ts'
@@ -11,6 +11,7 @@ import type { NewParked } from './parking.ts'
 import type { StoreTransaction } from './store.ts'
 
 export interface UptakeOptions<Tx> {
+  readonly consumer: string
   readonly handlers: HandlerTable<Tx>
   readonly parking: Required<ParkingPolicy> | undefined
   readonly signal: AbortSignal
@@ -26,11 +27,13 @@ export interface UptakeOptions<Tx> {
 
 export class Uptake<Tx> {
   readonly #options: UptakeOptions<Tx>
+  readonly #tracedAs: string | undefined
   readonly #parked: NewParked[] = []
   readonly #reacting: { readonly event: CloudEvent; readonly position: number | undefined }[] = []
 
   constructor(options: UptakeOptions<Tx>) {
     this.#options = options
+    this.#tracedAs = isTracing() ? options.consumer : undefined
   }
 
   get parked(): number {
@@ -65,7 +68,7 @@ export class Uptake<Tx> {
     if (handler.react !== undefined && this.#reacts(position)) this.#reacting.push({ event, position })
     const replayed = position !== undefined
     const context = { tx: unit.tx, replayed, position, attempt: trial.attempt, signal, logger }
-    return runApply(handler, event, { context, index })
+    return runApply(handler, event, { context, index, tracedAs: this.#tracedAs })
   }
 
   /** Writes down what was parked and what is to react. */
