@@ -24,4 +24,10 @@ export { type Logger, silentLogger } from './logger.ts'
 export type { Headers, HeaderValue, Message, Properties } from './message.ts'
 export { decodeProperties, encodeProperties } from './properties-json.ts'
 export { newEpoch, type Sequence, sequenceHeader, sequenceOf, sequenceText } from './sequence.ts'
-export { isTracing, type TraceApplyOptions, traceApply, tracePublish, traceRecord } from './tracing.ts'
+export {
+  isTracing,
+  traceApply,
+  traceCreate,
+  tracePublish,
+  traceRecord,
+} from './tracing.ts'

@@ -4,7 +4,7 @@ import { SpanKind, SpanStatusCode, trace } from '@opentelemetry/api'
 import { MessageEvent, toMessage } from './event.ts'
 import type { Message } from './message.ts'
 import { startTracing } from './tracing.fixture.ts'
-import { isTracing, traceApply, tracePublish, traceRecord } from './tracing.ts'
+import { isTracing, traceApply, traceCreate, tracePublish, traceRecord } from './tracing.ts'
 
 const order = (headers?: Record<string, string>): Message =>
   toMessage(
@@ -86,6 +86,25 @@ test('a trace that the event carries already stays, and the publish links to it'
     span!.links.map(({ context }) => context.spanId),
     ['b'.repeat(16)],
   )
+})
+
+test('an event that leaves later carries the trace of the moment in which it was made', async (t) => {
+  const traces = tracing(t)
+  const message = order()
+  trace.getTracer('application').startActiveSpan('order', (request) => {
+    traceCreate(message)
+    request.end()
+  })
+  const [create, request] = traces.spans()
+  assert.equal(create!.name, 'create orders')
+  assert.equal(create!.kind, SpanKind.PRODUCER)
+  assert.equal(create!.parentSpanContext?.spanId, request!.spanContext().spanId)
+  const { traceparent } = message.properties.headers!
+  assert.ok(String(traceparent).includes(create!.spanContext().spanId))
+  const carried = order(strange)
+  traceCreate(carried)
+  assert.equal(carried.properties.headers?.traceparent, strange.traceparent)
+  assert.equal(traces.spans().length, 2)
 })
 
 test('a publish that is rejected is a failed span, with the code of its error', async (t) => {

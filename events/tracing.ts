@@ -51,19 +51,29 @@ export async function tracePublish<Result>(
     links,
     attributes: {
       ...attributesFor({ operation: 'publish', type: 'send', destination: [exchange, routingKey] }),
-      ...(routingKey !== '' && { 'messaging.rabbitmq.destination.routing_key': routingKey }),
-      ...attributesOfEvent({
-        id: properties.messageId,
-        source: properties.appId,
-        type: properties.type,
-        subject: properties.headers?.['ce-subject'],
-      }),
+      ...attributesOfMessage(message),
     },
   })
-  if (links.length === 0 && properties.headers !== undefined) {
-    propagation.inject(trace.setSpan(context.active(), span), properties.headers, headerSetter)
-  }
+  if (links.length === 0 && properties.headers !== undefined) inject(span, properties.headers)
   return await untilSettled(span, publish)
+}
+
+/**
+ * A span of the moment at which an event is made that leaves later, from an outbox: what applies it continues
+ * the trace of whoever made it. The message carries it along as with `tracePublish`.
+ */
+export function traceCreate(message: Message): void {
+  if (linksTo([message]).length > 0) return
+  const { exchange, routingKey, properties } = message
+  const span = tracer().startSpan(`create ${exchange}`, {
+    kind: SpanKind.PRODUCER,
+    attributes: {
+      ...attributesFor({ operation: 'create', type: 'create', destination: [exchange, routingKey] }),
+      ...attributesOfMessage(message),
+    },
+  })
+  if (properties.headers !== undefined) inject(span, properties.headers)
+  span.end()
 }
 
 /** A span of a batch on its way into the history, with links to the first of its publishes. */
@@ -143,7 +153,7 @@ function attributesFor({
   destination,
 }: {
   operation: string
-  type: 'process' | 'send'
+  type: 'create' | 'process' | 'send'
   destination: readonly string[]
 }): SpanAttributes {
   return {
@@ -151,6 +161,15 @@ function attributesFor({
     'messaging.operation.name': operation,
     'messaging.operation.type': type,
     'messaging.destination.name': destination.filter((part) => part !== '').join(':'),
+  }
+}
+
+/** Of a message of ours. */
+function attributesOfMessage({ routingKey, properties }: Message): SpanAttributes {
+  const { messageId: id, appId: source, type, headers } = properties
+  return {
+    ...(routingKey !== '' && { 'messaging.rabbitmq.destination.routing_key': routingKey }),
+    ...attributesOfEvent({ id, source, type, subject: headers?.['ce-subject'] }),
   }
 }
 
@@ -184,6 +203,10 @@ function linksTo(messages: readonly Message[]): Link[] {
     if (spanContext !== undefined) links.push({ context: spanContext })
   }
   return links
+}
+
+function inject(span: Span, headers: Headers): void {
+  propagation.inject(trace.setSpan(context.active(), span), headers, headerSetter)
 }
 
 const headerGetter: TextMapGetter<Message['properties']> = {

@@ -38,6 +38,8 @@ const live: ConsumerHealth = {
   duplicates: 0,
   repairs: 1,
   parked: 7,
+  parkedReactions: 6,
+  discarded: 5,
   batchSizes,
   reconnects: 0,
   lastError: undefined,

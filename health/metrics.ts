@@ -26,7 +26,7 @@ type Kind = Metric['kind']
 
 const recorderStates: readonly string[] = ['standby', 'connecting', 'recording', 'holding', 'stopped']
 const consumerPhases: readonly string[] = ['replaying', 'live', 'stopped']
-const relayStates: readonly string[] = ['standby', 'connecting', 'relaying', 'stopped']
+const relayStates: readonly string[] = ['standby', 'connecting', 'relaying', 'holding', 'stopped']
 
 /** Milliseconds would be read as seconds by every dashboard. */
 const seconds = (at: Date | undefined) => (at === undefined ? undefined : at.getTime() / 1_000)
@@ -91,7 +91,19 @@ export const metrics: readonly Metric[] = [
     'Times that the live queue had lost an event and the history brought it back',
     (s) => s.repairs,
   ),
-  ofConsumers('parked_events', 'gauge', 'Events parked, for a person to look at', (s) => s.parked),
+  ofConsumers(
+    'parked_events',
+    'gauge',
+    'Events whose handler failed, and those that wait behind them',
+    (s) => s.parked,
+  ),
+  ofConsumers(
+    'parked_reactions',
+    'gauge',
+    'Events whose react failed, and those that wait behind them',
+    (s) => s.parkedReactions,
+  ),
+  ofConsumers('discarded_events', 'gauge', 'Parked events that were given up', (s) => s.discarded),
   ofConsumers('batch_events', 'histogram', 'Events a transaction', (s) => s.batchSizes),
   ofConsumers(
     'reconnects_total',

@@ -50,7 +50,9 @@ export interface ConsumerHealth extends Failing {
   readonly live: number
   readonly duplicates: number
   readonly repairs: number
-  readonly parked?: number | undefined
+  readonly parked: number
+  readonly parkedReactions: number
+  readonly discarded: number
   readonly batchSizes?: Sizes | undefined
 }
 

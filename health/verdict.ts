@@ -90,5 +90,6 @@ const consumerReasons: Readonly<Record<string, string>> = {
 const relayReasons: Readonly<Record<string, string>> = {
   standby: 'another relay empties the outbox',
   connecting: 'no channel to the broker',
+  holding: 'the outbox cannot be read, or the broker does not keep an event',
   stopped: 'it was stopped',
 }

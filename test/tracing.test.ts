@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { startTracing } from '../events/tracing.fixture.ts'
-import { historyQueueOf, openHistory, openPublisher, startRecorder } from '../index.ts'
+import {
+  defineConsumer,
+  historyQueueOf,
+  openHistory,
+  openPublisher,
+  startConsumer,
+  startRecorder,
+} from '../index.ts'
 import { newExchange } from './fixtures/exchange.ts'
 import { until } from './fixtures/until.ts'
 
@@ -42,6 +49,35 @@ test('an event is traced from its publish into the history, where it keeps its t
     // The sequence is the last header: what is injected after it would cost every row of the history.
     assert.equal(Object.keys(message.properties.headers!).at(-1), 'ce-sequence')
   }
+})
+
+test('a consumer continues the trace of what it applies live, and links to that of what it replays', async (t) => {
+  const traces = startTracing()
+  t.after(() => traces.stop())
+  const place = await newExchange(t, { consumers: ['shipping'] })
+  const { url, exchange, history } = place
+  await using recorder = startRecorder({ broker: url, exchange, history })
+  await using publisher = openPublisher({ broker: url, exchange, source: '/sales' })
+  const publish = (id: string) => publisher.publish({ type: 'order.placed', id, data: { id } })
+  await publish('replayed')
+  await until('it is recorded', () => recorder.status.head === 1)
+  const shipping = defineConsumer({ name: 'shipping', exchange, on: { 'order.placed': () => {} } })
+  const store = place.store('shipping')
+  await using consumer = await startConsumer(shipping, { broker: url, history, store, settleMs: 0 })
+  await consumer.caughtUp()
+  await publish('live')
+  await until('it is applied', () => consumer.status.live === 1)
+  const spanOf = (name: string, id: string) =>
+    traces.named(name).find((span) => span.attributes['messaging.message.id'] === id)!
+  const applied = spanOf(`apply ${exchange}.shipping`, 'live')
+  assert.equal(applied.parentSpanContext?.spanId, spanOf(`publish ${exchange}`, 'live').spanContext().spanId)
+  const replayed = spanOf(`apply ${exchange}.shipping`, 'replayed')
+  assert.equal(replayed.parentSpanContext, undefined)
+  assert.equal(replayed.attributes['backstory.position'], 1)
+  assert.deepEqual(
+    replayed.links.map(({ context }) => context.spanId),
+    [spanOf(`publish ${exchange}`, 'replayed').spanContext().spanId],
+  )
 })
 
 test('nobody traces: what is published has no trace', async (t) => {
