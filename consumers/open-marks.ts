@@ -1,5 +1,7 @@
 /** A consumer's marks by the address of its store. */
+import { isPostgresUrl } from '../history/index.ts'
 import type { ConsumerMarks } from './consumer-marks.ts'
+import { openPostgresMarks } from './postgres-consumer-marks.ts'
 import { openSqliteMarks } from './sqlite-consumer-marks.ts'
 
 /**
@@ -13,5 +15,5 @@ export async function openConsumerMarks(options: {
   store: string
   consumer?: string
 }): Promise<ConsumerMarks> {
-  return await openSqliteMarks(options)
+  return isPostgresUrl(options.store) ? await openPostgresMarks(options) : await openSqliteMarks(options)
 }

@@ -3,21 +3,15 @@ import type { Identity } from '../events/index.ts'
 import { openSqlite, type SqliteDatabase } from '../history/index.ts'
 import { blockOf, clearAbove } from './applied-blocks.ts'
 import type { Marks } from './certificate.ts'
+import { chooseConsumer } from './choose-consumer.ts'
 import type { ConsumerMarks, MarksSetting, MarksTransaction } from './consumer-marks.ts'
-import { ConsumerError } from './errors.ts'
 import { countParked } from './sqlite-parking.ts'
 import { guard, type StateRow, selectWaiting, toState } from './sqlite-store.ts'
 
 /** How long a running consumer's transaction is waited for. */
 const busyTimeoutMs = 10_000
 
-/**
- * Opens the marks of a consumer.
- *
- * @param options.consumer - Its name. Default: the only one in that store.
- * @throws ConsumerError `CONSUMER_STORE_FOREIGN` where the file is no store, or does not hold that one
- *   consumer; `CONSUMER_STORE_UNAVAILABLE`.
- */
+/** @throws as `openConsumerMarks` does. */
 export async function openSqliteMarks({
   store: path,
   consumer,
@@ -28,31 +22,20 @@ export async function openSqliteMarks({
   const database = await guard(path, () => openSqlite(path))
   try {
     database.pragma(`busy_timeout = ${busyTimeoutMs}`)
-    return new SqliteMarks(database, { path, consumer: onlyConsumer(database, { path, consumer }) })
+    return new SqliteMarks(database, {
+      path,
+      consumer: chooseConsumer(consumersIn(database), { store: path, consumer }),
+    })
   } catch (error) {
     database.close()
     throw error
   }
 }
 
-/** The consumer that is meant. @throws ConsumerError `CONSUMER_STORE_FOREIGN` where that is not clear. */
-export function onlyConsumer(
-  database: SqliteDatabase,
-  { path, consumer }: { path: string; consumer: string | undefined },
-): string {
+function consumersIn(database: SqliteDatabase): string[] {
   const isStore = database.prepare(`SELECT 1 FROM sqlite_schema WHERE name = 'backstory_consumers'`).get()
-  const names =
-    isStore === undefined
-      ? []
-      : (database.prepare('SELECT name FROM backstory_consumers ORDER BY name').pluck().all() as string[])
-  if (consumer !== undefined && names.includes(consumer)) return consumer
-  const [only] = names
-  if (consumer === undefined && only !== undefined && names.length === 1) return only
-  const held = names.length === 0 ? 'no consumer' : names.join(', ')
-  throw new ConsumerError(
-    'CONSUMER_STORE_FOREIGN',
-    `${path} holds ${held}; name ${names.length > 1 ? 'one of them' : "a consumer's store"}`,
-  )
+  if (isStore === undefined) return []
+  return database.prepare('SELECT name FROM backstory_consumers ORDER BY name').pluck().all() as string[]
 }
 
 class SqliteMarks implements ConsumerMarks, MarksSetting {
