@@ -223,6 +223,8 @@ class RunningConsumer<Tx> implements Consumer {
   #markTaken!: () => void
   #markCaughtUp!: () => void
   #tenure: Tenure<Tx> | undefined
+  /** False while another instance has the store; the last tenure then says how far this one had come. */
+  #isInHand = false
   #lastError: string | undefined
 
   constructor(parts: Parts<Tx>) {
@@ -310,7 +312,7 @@ class RunningConsumer<Tx> implements Consumer {
 
   #waitingFor(): WaitingFor {
     if (this.#stop.signal.aborted) return undefined
-    if (this.#tenure === undefined) return 'store'
+    if (this.#tenure === undefined || !this.#isInHand) return 'store'
     return this.#tenure.applier.state.phase === 'stopped' ? undefined : this.#tenure.handOver.waitingFor
   }
 
@@ -332,7 +334,9 @@ class RunningConsumer<Tx> implements Consumer {
   /** Takes the store in hand and runs until told to stop, or until another hand has set the marks. */
   async #serve(): Promise<void> {
     const { consumer, openStore, logger } = this.#parts
+    this.#isInHand = false
     await openStore.acquire(this.#stop.signal)
+    this.#isInHand = true
     if (this.#stop.signal.aborted) return
     // It ends with this tenure: at the signal, or at the reactor's failure.
     const scope = new AbortController()
