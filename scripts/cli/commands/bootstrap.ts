@@ -1,11 +1,11 @@
 /** `backstory bootstrap`: a consumer definition, run until it has caught up. */
-import type { Certificate, Consumer, ConsumerDefinition, ConsumerStatus } from '../../../consumers/index.ts'
+import type { Certificate, Consumer, ConsumerStatus } from '../../../consumers/index.ts'
 import { certificateList } from '../certificate-list.ts'
 import type { Cli } from '../cli.ts'
 import { brokerOption, defineCommand, historyOption, jsonOption, waitBrokerOption } from '../command.ts'
-import { CliError, exitCodes } from '../errors.ts'
+import { exitCodes } from '../errors.ts'
 import { healthOptions, openHealth } from '../health-options.ts'
-import { loadModule } from '../load-module.ts'
+import { loadDefinition } from '../load-definition.ts'
 import { openBroker } from '../open-broker.ts'
 import type { Reading } from '../progress.ts'
 import { shutdownOption } from '../shutdown-option.ts'
@@ -90,24 +90,6 @@ export const bootstrapCommand = defineCommand({
     }
   },
 })
-
-/** @throws CliError as `loadModule` does, and `CLI_MODULE_INVALID` where it exports no consumer. */
-async function loadDefinition(path: string, name: string): Promise<ConsumerDefinition> {
-  const module = await loadModule(path)
-  const exported = module[name]
-  if (typeof exported !== 'object' || exported === null) {
-    const others = Object.keys(module).filter((other) => typeof module[other] === 'object')
-    const hint = others.length === 0 ? '' : `; it exports ${others.join(', ')}: name one with --export`
-    throw new CliError('CLI_MODULE_INVALID', `${path} has no ${name} export that is a consumer${hint}`)
-  }
-  const { defineConsumer } = await import('../../../consumers/index.ts')
-  try {
-    return defineConsumer(exported as ConsumerDefinition)
-  } catch (cause) {
-    if (!(cause instanceof TypeError)) throw cause
-    throw new CliError('CLI_MODULE_INVALID', `${path} exports no consumer: ${cause.message}`, { cause })
-  }
-}
 
 /** @throws What ended the consumer; the signal's reason, unless it was to go on until a signal comes. */
 async function caughtUp(
