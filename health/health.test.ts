@@ -17,6 +17,7 @@ const recording: RecorderHealth = {
   duplicates: 3,
   conflicts: 1,
   held: 5,
+  backlog: 6,
   deadLetters: 0,
   batchSizes,
   reconnects: 2,

@@ -49,9 +49,15 @@ export const metrics: readonly Metric[] = [
   ofRecorder('batch_events', 'histogram', 'Deliveries a transaction', (s) => s.batchSizes),
   ofRecorder('held_events', 'gauge', 'Deliveries at hand that are not yet written', (s) => s.held),
   ofRecorder(
+    'backlog_messages',
+    'gauge',
+    'Messages in the history queue that were not handed out yet, at the last look',
+    (s) => s.backlog,
+  ),
+  ofRecorder(
     'dead_letters',
     'gauge',
-    'Messages in the dead-letter queue of the history queue when its channel was opened; must be 0',
+    'Messages in the dead-letter queue of the history queue at the last look; must be 0',
     (s) => s.deadLetters,
   ),
   ofRecorder('reconnects_total', 'counter', 'Connections to the broker after the first', (s) => s.reconnects),

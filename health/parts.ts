@@ -32,6 +32,7 @@ export interface RecorderHealth extends Failing {
   readonly duplicates: number
   readonly conflicts: number
   readonly held: number
+  readonly backlog: number
   readonly deadLetters: number
   readonly batchSizes: Sizes
 }

@@ -14,7 +14,6 @@ import {
   BrokerError,
   type BrokerOptions,
   connectBroker,
-  deadQueueOf,
   declareTopology,
   historyQueueOf,
 } from '../broker/index.ts'
@@ -22,6 +21,7 @@ import { isTracing, type Logger, silentLogger, traceRecord } from '../events/ind
 import { BatchSizes, type SizeCounts } from './batch-sizes.ts'
 import { HistoryError, isTransient } from './errors.ts'
 import { type Cut, Intake } from './recorder-intake.ts'
+import { QueueWatch } from './recorder-watch.ts'
 import { openHistoryWriter } from './sqlite-writer.ts'
 import type { HistoryWriter } from './writer.ts'
 
@@ -39,6 +39,8 @@ export interface RecorderOptions {
   readonly batchMax?: number
   /** How long an incomplete batch waits for more, in milliseconds. Default 5. */
   readonly batchWaitMs?: number
+  /** Pause between two looks at the length of the queue and at its dead letters, in milliseconds. Default 10,000. */
+  readonly lookMs?: number
   readonly logger?: Logger
 }
 
@@ -55,7 +57,9 @@ export interface RecorderStatus {
   readonly batchSizes: SizeCounts
   /** Deliveries at hand that are not yet written. */
   readonly held: number
-  /** Messages in the history queue's dead-letter queue when the channel was opened; it must stay empty. */
+  /** Messages in the history queue that were not handed out yet, at the last look. */
+  readonly backlog: number
+  /** Messages in the history queue's dead-letter queue at the last look; it must stay empty. */
   readonly deadLetters: number
   readonly reconnects: number
   readonly lastError: string | undefined
@@ -97,6 +101,7 @@ function resolveOptions({
   prefetch = 2_000,
   batchMax = 500,
   batchWaitMs = 5,
+  lookMs = 10_000,
   logger = silentLogger,
 }: RecorderOptions) {
   if (typeof exchange !== 'string' || exchange === '')
@@ -106,11 +111,12 @@ function resolveOptions({
     ['prefetch', prefetch, 65_535],
     ['batchMax', batchMax, 65_535],
     ['batchWaitMs', batchWaitMs, 60_000],
+    ['lookMs', lookMs, 3_600_000],
   ] as const) {
     if (Number.isInteger(value) && value >= 1 && value <= max) continue
     throw new TypeError(`Expected \`${name}\` to be an integer from 1 to ${max}, got ${value}`)
   }
-  return { broker, exchange, history, standby, prefetch, batchMax, batchWaitMs, logger }
+  return { broker, exchange, history, standby, prefetch, batchMax, batchWaitMs, lookMs, logger }
 }
 
 const retryMsMin = 100
@@ -130,15 +136,16 @@ class QueueRecorder implements Recorder {
   #recorded = 0
   #duplicates = 0
   #conflicts = 0
-  #deadLetters = 0
   #batches = 0
   readonly #batchSizes = new BatchSizes()
+  readonly #watch: QueueWatch
   #intake: Intake | undefined
   #lastError: { readonly message: string; readonly at: Date } | undefined
 
   constructor(options: ReturnType<typeof resolveOptions>) {
     const { broker, exchange, logger } = options
     this.#options = options
+    this.#watch = new QueueWatch({ queue: historyQueueOf(exchange), exchange, logger })
     this.#ownsBroker = !(broker instanceof Broker)
     this.#broker =
       broker instanceof Broker
@@ -165,7 +172,8 @@ class QueueRecorder implements Recorder {
       batches: this.#batches,
       batchSizes: this.#batchSizes.toCounts(),
       held: this.#intake?.size ?? 0,
-      deadLetters: this.#deadLetters,
+      backlog: this.#watch.backlog,
+      deadLetters: this.#watch.deadLetters,
       reconnects: this.#broker.reconnects,
       lastError: this.#lastError?.message,
       lastErrorAt: this.#lastError?.at,
@@ -242,7 +250,7 @@ class QueueRecorder implements Recorder {
   }
 
   async #serveChannel(writer: HistoryWriter): Promise<void> {
-    const { exchange, prefetch, batchMax, batchWaitMs, logger } = this.#options
+    const { exchange, prefetch, batchMax, batchWaitMs, lookMs, logger } = this.#options
     await declareTopology(this.#broker, { exchange, signal: this.#stop.signal })
     const unsettled = await writer.unsettled()
     const intake = new Intake({ unsettled, prefetch, batchMax, batchWaitMs })
@@ -258,7 +266,8 @@ class QueueRecorder implements Recorder {
         prefetch,
         onDelivery: (delivery) => intake.add(delivery),
       })
-      await this.#lookAtDeadLetters(channel)
+      await this.#watch.look(channel)
+      this.#watch.keepLooking(channel, lookMs)
       this.#state = 'recording'
       logger.info('recorder.recording', { exchange, head: this.#head })
       this.#markStarted()
@@ -278,14 +287,6 @@ class QueueRecorder implements Recorder {
     }
     const cause = await channel.closed
     if (cause !== undefined) throw cause
-  }
-
-  /** Only the broker ever puts something there: it is no loss yet, but nobody else tells of it. */
-  async #lookAtDeadLetters(channel: BrokerChannel): Promise<void> {
-    const { exchange, logger } = this.#options
-    const deadLetters = await channel.count(deadQueueOf(historyQueueOf(exchange)))
-    if (deadLetters > 0) logger.error('recorder.dead-letters', { exchange, deadLetters })
-    this.#deadLetters = deadLetters
   }
 
   /** Writes a batch, however often it takes, then acknowledges it. Gives up when its channel is gone. */

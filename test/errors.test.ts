@@ -266,7 +266,7 @@ test('an option out of its range is a TypeError that names it, and nothing was o
         () => openPublisher({ ...publisherOptions(place), [name]: value }),
         new RegExp(`\`${name}\``),
       )
-    for (const name of ['prefetch', 'batchMax', 'batchWaitMs'])
+    for (const name of ['prefetch', 'batchMax', 'batchWaitMs', 'lookMs'])
       assertTypeError(
         () => startRecorder({ ...recorderOptions(place), [name]: value }),
         new RegExp(`\`${name}\``),

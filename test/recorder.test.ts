@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { fenceMessage, newFenceId } from '../broker/index.ts'
 import {
   connectBroker,
+  deadQueueOf,
   historyQueueOf,
   openHistory,
   openPublisher,
@@ -245,6 +246,37 @@ for (const ending of [
     assert.deepEqual(idsOf(await recorded(place)), ids)
   })
 }
+
+test('what RabbitMQ puts aside while it records is told, and a dead-letter queue that is deleted is made again', async (t) => {
+  const place = await newExchange(t)
+  const channel = await plainChannel(t, place.url)
+  const dead = deadQueueOf(historyQueueOf(place.exchange))
+  await using recorder = startRecorder({ ...optionsOf(place), lookMs: 50 })
+  await recorder.started()
+  assert.equal(recorder.status.deadLetters, 0)
+  await plainPublish(channel, '', { routingKey: dead })
+  await until('it is seen', () => recorder.status.deadLetters === 1)
+  await channel.deleteQueue(dead)
+  await until('the next one is there', async () => {
+    const { deadLetters, state } = recorder.status
+    return deadLetters === 0 && state === 'recording'
+  })
+  await publish(place, idsFrom(1, 5))
+  await until('it records', () => recorder.status.head === 5)
+  assert.equal((await channel.checkQueue(dead)).messageCount, 0)
+})
+
+test('it tells how much waits in its queue', async (t) => {
+  const place = await newExchange(t)
+  const first = startRecorder(optionsOf(place))
+  await first.started()
+  await first.close()
+  await publish(place, idsFrom(1, 300))
+  await using recorder = startRecorder({ ...optionsOf(place), prefetch: 10, lookMs: 50 })
+  await recorder.started()
+  assert.equal(recorder.status.backlog, 290)
+  await until('nothing waits', () => recorder.status.head === 300 && recorder.status.backlog === 0)
+})
 
 test('close finishes the batch in hand, and is the same a second time', async (t) => {
   const place = await newExchange(t)
