@@ -9,6 +9,7 @@ import { loadDefinition } from '../load-definition.ts'
 import { openBroker } from '../open-broker.ts'
 import type { Reading } from '../progress.ts'
 import { shutdownOption } from '../shutdown-option.ts'
+import { storeAddress } from '../store-address.ts'
 
 export const bootstrapCommand = defineCommand({
   name: 'bootstrap',
@@ -28,8 +29,8 @@ export const bootstrapCommand = defineCommand({
     },
     store: {
       type: 'text',
-      value: 'FILE',
-      describe: "The consumer's own SQLite file, made where missing",
+      value: 'STORE',
+      describe: "The consumer's own: a SQLite file, made where missing, or a postgres:// URL",
       defaultDescription: './<consumer>.db',
     },
     history: historyOption,
@@ -68,7 +69,7 @@ export const bootstrapCommand = defineCommand({
       await using consumer = await startConsumer(definition, {
         broker: connection,
         history: historyPath,
-        store: cli.path(store ?? `${name}.db`),
+        store: await storeAddress(cli, store ?? `${name}.db`),
         settleMs: Math.round(settle * 1_000),
         logger: cli.logger,
       })

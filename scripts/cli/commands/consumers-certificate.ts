@@ -8,7 +8,9 @@ import { readStores } from './consumers-status.ts'
 export const certificateCommand = defineCommand({
   name: 'consumers certificate',
   summary: 'Compare what the consumers in these stores have applied with the history; needs no broker',
-  positionals: { stores: { kind: 'many', describe: 'SQLite files of consumers' } },
+  positionals: {
+    stores: { kind: 'many', describe: 'Stores of consumers: SQLite files, or postgres:// URLs' },
+  },
   options: {
     history: historyOption,
     level: { type: 'flag', describe: 'Demand too that they are at the head, with nothing beyond it' },

@@ -5,12 +5,15 @@ import type { Cli } from '../cli.ts'
 import { defineCommand, historyOption, jsonOption } from '../command.ts'
 import { CliError, exitCodes } from '../errors.ts'
 import { withHistory } from '../open-history.ts'
+import { storeAddress } from '../store-address.ts'
 import { Table } from '../table.ts'
 
 export const statusCommand = defineCommand({
   name: 'consumers status',
   summary: 'Show how far the consumers in these stores are; needs no broker',
-  positionals: { stores: { kind: 'many', describe: 'SQLite files of consumers' } },
+  positionals: {
+    stores: { kind: 'many', describe: 'Stores of consumers: SQLite files, or postgres:// URLs' },
+  },
   options: {
     history: { ...historyOption, describe: 'The history, for head and lag; left out where there is none' },
     json: jsonOption,
@@ -54,22 +57,28 @@ function tableOf(rows: readonly Record<string, string | number | undefined>[]): 
   return new Table([...all.slice(0, -1), 'updated']).page(rows.map((row) => all.map((column) => row[column])))
 }
 
-/** @throws ConsumerError as `readSqliteStore` does; CliError `CLI_FILE_UNREADABLE` where one is missing. */
+/**
+ * @returns Each consumer, with its store as it may be shown.
+ * @throws ConsumerError as `readStore` does; CliError `CLI_FILE_UNREADABLE` where a file is missing.
+ */
 export async function readStores(
   cli: Cli,
   stores: readonly string[],
 ): Promise<{ store: string; consumer: StoredConsumer }[]> {
-  const { readSqliteStore } = await import('../../../consumers/index.ts')
+  const { readStore } = await import('../../../consumers/index.ts')
+  const { isPostgresUrl, shownAddress } = await import('../../../history/index.ts')
   const found = []
-  for (const store of stores) {
+  for (const typed of stores) {
+    const address = await storeAddress(cli, typed)
+    const store = shownAddress(typed)
     // Reading makes none, and its error could not tell a store from a history.
-    if (!existsSync(cli.path(store))) {
+    if (!isPostgresUrl(address) && !existsSync(address)) {
       throw new CliError(
         'CLI_FILE_UNREADABLE',
         `${store} does not exist; name the store of a consumer that has run`,
       )
     }
-    for (const consumer of await readSqliteStore(cli.path(store))) found.push({ store, consumer })
+    for (const consumer of await readStore(address)) found.push({ store, consumer })
   }
   return found
 }

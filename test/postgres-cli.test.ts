@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { placeFor } from './fixtures/backstory.ts'
+import { testBroker } from './fixtures/broker.ts'
+import { deleteTopology, uniqueName } from './fixtures/names.ts'
+import { testPostgres } from './fixtures/postgres.ts'
+
+test('bootstrap, status and certificate of a consumer in PostgreSQL, and nobody sees the password', async (t) => {
+  const url = await testBroker()
+  const exchange = uniqueName()
+  t.after(() => deleteTopology(url, exchange, [`${exchange}.shipping`]))
+  const { folder, run, start } = placeFor(t, url)
+  const store = await testPostgres(t)
+  writeFileSync(
+    join(folder, 'shipping.ts'),
+    `import { defineConsumer, type PostgresClient } from 'backstory'
+    export default defineConsumer({
+      name: 'shipping',
+      exchange: '${exchange}',
+      async prepare(database: PostgresClient) {
+        await database.query('CREATE TABLE IF NOT EXISTS orders (subject text PRIMARY KEY)')
+        return database
+      },
+      on: { 'order.placed': ({ subject }, { tx }) => tx.query('INSERT INTO orders VALUES ($1)', [subject]) },
+    })`,
+  )
+  const recorder = start(`record ${exchange}`)
+  await recorder.says(/Recording/)
+  const orders = Array.from(
+    { length: 1_200 },
+    (_, n) => `{"type":"order.placed","subject":"${n}","data":{}}\n`,
+  )
+  assert.equal((await run(`publish ${exchange} -`, { stdin: orders.join('') })).code, 0)
+
+  const bootstrap = await run(`bootstrap shipping.ts --settle 0 --json --store ${store}`)
+  assert.equal(bootstrap.code, 0, bootstrap.stderr)
+  assert.equal((JSON.parse(bootstrap.stdout) as { applied: number }).applied, 1_200)
+  const status = await run(`consumers status --json ${store}`)
+  const { consumer, cursor, store: shown } = JSON.parse(status.stdout) as Record<string, unknown>
+  assert.deepEqual({ consumer, cursor }, { consumer: 'shipping', cursor: 1_200 })
+  const { host, pathname, password } = new URL(store)
+  assert.equal(shown, `postgres://${host}${pathname}`)
+  const certificate = await run(`consumers certificate --level ${store}`)
+  assert.equal(certificate.code, 0, certificate.stdout)
+
+  const wrong = await run(`consumers status ${store}x`)
+  assert.match(wrong.stderr, /^CONSUMER_STORE_FOREIGN: /m)
+  const outputs = [bootstrap, status, certificate, wrong].map(({ stdout, stderr }) => stdout + stderr)
+  assert.equal(outputs.join('').includes(password), false)
+})
