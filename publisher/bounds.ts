@@ -30,3 +30,24 @@ export function requireSize({ body, properties }: Message, { bodyBytesMax }: { b
     { eventId: properties.messageId },
   )
 }
+
+/** @throws PublishError `PUBLISH_OUTBOX_FOREIGN` where there is none, or that of another source. */
+export function knownSource(
+  found: string | undefined,
+  { exchange, source, where }: { exchange: string; source: string | undefined; where: string },
+): string {
+  if (found !== undefined && (source === undefined || source === found)) return found
+  throw new PublishError(
+    'PUBLISH_OUTBOX_FOREIGN',
+    found === undefined
+      ? `${where} has no outbox for the exchange ${exchange}: name its \`source\` to make it, or another database`
+      : `The outbox for the exchange ${exchange} in ${where} is that of ${found}: name that \`source\`, or another database`,
+  )
+}
+
+export function outsideTransaction(): PublishError {
+  return new PublishError(
+    'PUBLISH_OUTSIDE_TRANSACTION',
+    'An event is added in the transaction that it belongs to: begin one, and add the event before its commit',
+  )
+}

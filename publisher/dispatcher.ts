@@ -15,6 +15,7 @@ import {
   declareTopology,
 } from '../broker/index.ts'
 import type { Logger, Message } from '../events/index.ts'
+import { PublishError } from './errors.ts'
 import type { Numbering } from './numbering.ts'
 import { Outflow } from './outflow.ts'
 
@@ -64,6 +65,11 @@ export class Dispatcher {
     return this.#broker
   }
 
+  /** What the broker refused for good: nothing can be sent any more. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
   /** @throws what the broker refused for good; what the promise rejects with is the outflow's. */
   send(message: Message): Promise<{ readonly id: string }> {
     if (this.#failure !== undefined) throw this.#failure
@@ -80,9 +86,19 @@ export class Dispatcher {
     await this.#outflow.idle()
   }
 
-  /** Waits for what is pending to settle, then closes. */
-  async close(): Promise<void> {
-    this.#outflow.close()
+  /** Whoever waits for room goes on, to look what else there is to do. */
+  wake(): void {
+    this.#outflow.wake()
+  }
+
+  /**
+   * Waits for what is pending to settle, then closes.
+   *
+   * @param options.giveUp - Without waiting: what is pending is rejected. Default false.
+   */
+  async close({ giveUp = false }: { giveUp?: boolean } = {}): Promise<void> {
+    this.#outflow.wake()
+    if (giveUp) this.#outflow.fail(new PublishError('PUBLISH_CLOSED', 'It was closed before the confirm'))
     await this.#outflow.idle()
     this.#stop.abort()
     if (this.#ownsBroker) await this.#broker.close()

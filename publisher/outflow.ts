@@ -115,8 +115,8 @@ export class Outflow {
     this.#waitingFrom = 0
   }
 
-  /** Whoever waits for room to publish goes on, and is told. */
-  close(): void {
+  /** Whoever waits for room to publish goes on, and is told why where there is none. */
+  wake(): void {
     this.#wakeRoom()
   }
 
