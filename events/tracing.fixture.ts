@@ -54,6 +54,7 @@ const w3cPropagator: TextMapPropagator = {
     if (spanContext === undefined) return
     const { traceId, spanId, traceFlags } = spanContext
     setter.set(carrier, 'traceparent', `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`)
+    setter.set(carrier, 'tracestate', 'test=1')
   },
   extract(into, carrier, getter) {
     const [, traceId, spanId, flags] =

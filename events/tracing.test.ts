@@ -80,12 +80,20 @@ test('a trace that the event carries already stays, and the publish links to it'
   const message = order(strange)
   await tracePublish(message, async () => {})
   assert.equal(message.properties.headers?.traceparent, strange.traceparent)
+  assert.equal(message.properties.headers?.tracestate, undefined)
   const [span] = traces.spans()
   assert.equal(span!.kind, SpanKind.CLIENT)
   assert.deepEqual(
     span!.links.map(({ context }) => context.spanId),
     ['b'.repeat(16)],
   )
+})
+
+test('a header of that name that is no trace stays too', async (t) => {
+  tracing(t)
+  const message = order({ traceparent: 'mine' })
+  await tracePublish(message, async () => {})
+  assert.equal(message.properties.headers?.traceparent, 'mine')
 })
 
 test('an event that leaves later carries the trace of the moment in which it was made', async (t) => {
@@ -123,11 +131,14 @@ test('a batch of the recorder is one span of its own that links to its publishes
   const traces = tracing(t)
   const { message, span: publish } = await published(traces)
   const messages = [order(), ...Array.from({ length: 200 }, () => message)]
-  await traceRecord({ exchange: 'orders', queue: 'orders.history', messages }, async () => {})
+  await trace.getTracer('application').startActiveSpan('around', async (around) => {
+    await traceRecord({ exchange: 'orders', queue: 'orders.history', messages }, async () => {})
+    around.end()
+  })
   const [record] = traces.named('record orders')
   assert.equal(record!.kind, SpanKind.CONSUMER)
   assert.equal(record!.parentSpanContext, undefined)
-  assert.equal(record!.links.length, 128)
+  assert.deepEqual([record!.links.length, record!.droppedLinksCount], [128, 0])
   assert.equal(record!.links[0]!.context.spanId, publish.spanContext().spanId)
   assert.equal(record!.attributes['messaging.batch.message_count'], 201)
   assert.equal(record!.attributes['messaging.destination.name'], 'orders:orders.history')
@@ -138,6 +149,7 @@ test('a live event continues the trace of its publish, and the handler works wit
   const { message, span: publish } = await published(traces)
   await traceApply(eventOf(message), { consumer: 'shipping', position: undefined }, async () => {
     await null
+    assert.deepEqual(traces.named('apply orders.shipping'), [])
     trace.getTracer('application').startSpan('query').end()
   })
   const [apply] = traces.named('apply orders.shipping')
