@@ -111,6 +111,7 @@ export {
   type SequenceHole,
   type SqliteDatabase,
   type StoredEvent,
+  sendQuery,
   startRecorder,
 } from './history/index.ts'
 export {

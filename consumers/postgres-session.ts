@@ -5,8 +5,8 @@
  * round trips. Its failure aborts the transaction in the server, so that it comes out at the commit, where
  * PostgreSQL itself answers `ROLLBACK` to a COMMIT and calls that a success.
  */
-import { cutPostgres, openPostgres, type PostgresClient } from '../history/index.ts'
-import { commitRefused, storeFailure } from './postgres-failure.ts'
+import { cutPostgres, openPostgres, type PostgresClient, sendQuery, takeFailure } from '../history/index.ts'
+import { commitRefused, isUnavailable, storeFailure } from './postgres-failure.ts'
 
 /** A statement that is parsed once a connection. */
 export interface Statement {
@@ -18,7 +18,6 @@ export class PostgresSession {
   readonly client: PostgresClient
   readonly #url: string
   #isLost = false
-  #sent: Promise<unknown>[] = []
 
   private constructor(client: PostgresClient, url: string) {
     this.client = client
@@ -41,18 +40,14 @@ export class PostgresSession {
     return (await this.client.query<Row>({ name, text, values })).rows
   }
 
-  /** Sends what the commit waits for. */
+  /** Sends what needs no answer; the commit fails where it does. */
   send({ name, text }: Statement, values: unknown[]): void {
-    const answer = this.client.query({ name, text, values })
-    answer.catch(() => {})
-    this.#sent.push(answer)
+    sendQuery(this.client, { name, text, values })
   }
 
-  /**
-   * Begins a transaction and runs its first statement, in one round trip.
-   */
+  /** Begins a transaction and runs its first statement, in one round trip. */
   async begin<Row extends object>(first: Statement, values: unknown[]): Promise<Row[]> {
-    this.#sent = []
+    takeFailure(this.client)
     const begun = this.client.query('BEGIN')
     const [rows] = await Promise.all([this.rows<Row>(first, values), begun])
     return rows
@@ -70,19 +65,15 @@ export class PostgresSession {
         new Error('a handler ended the transaction; let it use SAVEPOINT and ROLLBACK TO instead'),
       )
     }
-    const commit = this.client.query('COMMIT')
-    const sent = await Promise.allSettled(this.#sent)
-    const [answer] = await Promise.allSettled([commit])
-    // The connection's end is an event of its own, a turn later.
-    if (answer.status === 'rejected' && !isAnswer(answer.reason)) return 'unknown'
-    const failed = sent.find((one): one is PromiseRejectedResult => one.status === 'rejected')
-    if (failed !== undefined) throw this.#refusal(failed.reason)
-    if (answer.status === 'rejected') throw this.#refusal(answer.reason)
-    if (answer.value.command === 'COMMIT') return 'committed'
-    throw commitRefused(
-      this.#url,
-      new Error('a statement of a handler failed before, and the handler went on'),
-    )
+    try {
+      // Everything sent before it has been answered when this is.
+      const { command } = await this.client.query('COMMIT')
+      if (command === 'COMMIT') return 'committed'
+    } catch (error) {
+      if (!isAnswer(error)) return 'unknown'
+      throw this.#refusal(error)
+    }
+    throw this.#refusal(takeFailure(this.client))
   }
 
   async rollback(): Promise<void> {
@@ -100,14 +91,12 @@ export class PostgresSession {
     if (!this.#isLost) await this.client.end().catch(() => {})
   }
 
+  /** @param error - Undefined where a statement failed that the handler itself had waited for. */
   #refusal(error: unknown): unknown {
-    const failure = storeFailure(error, this.#url)
-    if (failure !== error) return failure
-    const { code } = error as { code?: unknown }
-    // 25P02: something failed before this.
     const cause =
-      code === '25P02' ? new Error('a statement of a handler failed before, and the handler went on') : error
-    return commitRefused(this.#url, cause)
+      error ?? new Error('a statement of a handler failed, and the handler went on without ROLLBACK TO')
+    const failure = storeFailure(cause, this.#url)
+    return isUnavailable(failure) ? failure : commitRefused(this.#url, cause)
   }
 }
 

@@ -9,7 +9,9 @@ export {
   openPostgres,
   type PostgresClient,
   postgresError,
+  sendQuery,
   shownAddress,
+  takeFailure,
 } from './postgres.ts'
 export type { Checkpoint, HistoryReader, HistorySummary, Page } from './reader.ts'
 export { type Recorder, type RecorderOptions, type RecorderStatus, startRecorder } from './recorder.ts'

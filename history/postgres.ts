@@ -6,7 +6,7 @@
  * process where nobody listens.
  */
 import { Socket } from 'node:net'
-import type { Client, ClientConfig } from 'pg'
+import type { Client, ClientConfig, QueryConfig } from 'pg'
 import { HistoryError } from './errors.ts'
 
 /** An open connection of pg. An interface, so that a declaration which has it needs no other name. */
@@ -84,6 +84,30 @@ const sockets = new WeakMap<PostgresClient, Socket>()
  */
 export function cutPostgres(client: PostgresClient): void {
   sockets.get(client)?.destroy()
+}
+
+/**
+ * Sends a statement of a handler's transaction without waiting for its answer, so that those of a whole batch
+ * share a round trip. Where it fails nothing of the batch is committed, and each event is tried alone.
+ *
+ * @param client - The connection that `prepare` was given.
+ * @param query - As for `client.query`; with a `name`, it is parsed once a connection.
+ */
+export function sendQuery(client: PostgresClient, query: QueryConfig): void {
+  client.query(query).catch((error: unknown) => {
+    // 25P02 says only that something failed before.
+    const isFirst = !failures.has(client) && (error as { code?: unknown }).code !== '25P02'
+    if (isFirst) failures.set(client, error)
+  })
+}
+
+const failures = new WeakMap<PostgresClient, unknown>()
+
+/** What was the first to fail of what was sent since this was last asked; undefined where nothing did. */
+export function takeFailure(client: PostgresClient): unknown {
+  const failure = failures.get(client)
+  failures.delete(client)
+  return failure
 }
 
 /** The HistoryError for what pg threw where it tells of the server; errors of other kinds come back as they are. */

@@ -4,7 +4,7 @@ import { readStore } from '../consumers/open-store.ts'
 import { openPostgresStore } from '../consumers/postgres-store.ts'
 import { storeContract } from '../consumers/store.contract.ts'
 import { type ConsumerStore, initialState } from '../consumers/store.ts'
-import { openPostgres, type PostgresClient } from '../history/index.ts'
+import { openPostgres, type PostgresClient, sendQuery } from '../history/index.ts'
 import { ownPostgres, testPostgres } from './fixtures/postgres.ts'
 import { startProgram } from './fixtures/program.ts'
 import { until } from './fixtures/until.ts'
@@ -207,6 +207,27 @@ test('a handler that goes on after a failed statement does not commit half of it
     await tx.query('SELECT 1 / 0').catch(() => tx.query('ROLLBACK TO attempt'))
   })
   assert.deepEqual(await store.transaction(async ({ tx }) => notes(tx)), ['one'])
+})
+
+test('a statement that is sent and not waited for commits with the rest, or says why nothing does', async (t) => {
+  const store = await openHeld(t, { url: await testPostgres(t), prepare: withNotes })
+  const send = (tx: PostgresClient, values: unknown[]) =>
+    sendQuery(tx, { text: 'INSERT INTO notes VALUES ($1)', values })
+  await store.transaction(async (transaction) => {
+    for (const text of ['one', 'two']) send(transaction.tx, [text])
+    await transaction.save({ ...initialState, cursor: 2 })
+  })
+  const fails = store.transaction(async (transaction) => {
+    send(transaction.tx, ['three'])
+    sendQuery(transaction.tx, { text: 'INSERT INTO nowhere VALUES (1)' })
+    await transaction.save({ ...initialState, cursor: 4 })
+  })
+  await assert.rejects(fails, {
+    code: 'CONSUMER_COMMIT_REFUSED',
+    message: /relation "nowhere" does not exist/,
+  })
+  assert.deepEqual(await store.transaction(async ({ tx }) => notes(tx)), ['one', 'two'])
+  assert.equal((await store.state()).cursor, 2)
 })
 
 test('a handler that ends the transaction itself is told so', async (t) => {
