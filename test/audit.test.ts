@@ -1,9 +1,12 @@
 /** The audit of what real publishers and a real recorder leave behind. */
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
 import {
   auditHistory,
+  Checksum,
   type HistoryAudit,
   historyQueueOf,
   openHistory,
@@ -12,6 +15,7 @@ import {
   startConsumer,
   startRecorder,
 } from '../index.ts'
+import { runCli } from '../scripts/cli/run-cli.fixture.ts'
 import { compare, effectsConsumer, flawless, readEffects } from './fixtures/effects.ts'
 import { newExchange, type TestExchange } from './fixtures/exchange.ts'
 import { plainChannel, plainPublish } from './fixtures/plain.ts'
@@ -113,3 +117,86 @@ test('a consumer stops before a position that was removed by hand, names it, and
   const effects = readEffects(place.store(name))
   assert.deepEqual(compare(effects, new Map([[source, ids(1, 10)]])), flawless)
 })
+
+test('what a consumer has missed is named by position, and after a repair it applies that and only that', async (t) => {
+  const place = await newExchange(t, { consumers: ['shipping'] })
+  const { url: broker, exchange, folder: cwd, history } = place
+  const store = place.store('shipping')
+  const module = join(cwd, 'shipping.ts')
+  writeFileSync(
+    module,
+    `import { defineConsumer } from '${new URL('../index.ts', import.meta.url)}'
+    export default defineConsumer({
+      name: 'shipping',
+      exchange: '${exchange}',
+      prepare: (database) => database.exec('CREATE TABLE IF NOT EXISTS done (id TEXT)') && database,
+      on: { '*': ({ id }, { tx }) => void tx.prepare('INSERT INTO done VALUES (?)').run(id) },
+    })`,
+  )
+  await using publisher = openPublisher({ broker, exchange, source })
+  await using recorder = startRecorder({ broker, exchange, history })
+  await publish(publisher, ids(1, 50))
+  await until('all are recorded', () => recorder.status.head === 50)
+  const audited = (...more: readonly string[]) =>
+    runCli(['audit', exchange, '--consumer', 'shipping.ts', '--history', 'history.db', ...more], { cwd })
+  const run = async () => {
+    const { default: definition } = await import(module)
+    await using consumer = await startConsumer(definition, {
+      broker,
+      history,
+      store,
+      settleMs: 0,
+      auditMs: 10,
+    })
+    await until('it is at the head', () => consumer.status.cursor === 50 && consumer.status.phase === 'live')
+  }
+
+  const early = await audited()
+  assert.deepEqual([early.code, early.stdout], [2, ''])
+  assert.match(early.stderr, /^CLI_FILE_UNREADABLE: shipping\.db does not exist/)
+  await run()
+  const clean = await audited()
+  assert.deepEqual(
+    [clean.code, clean.stderr],
+    [0, 'Consumer shipping has missed nothing up to position 50\n'],
+  )
+
+  forget(store, 17)
+  const found = await audited('--json')
+  assert.equal(found.code, 1)
+  const { missing, certificate } = JSON.parse(found.stdout)
+  const event = { position: 17, source, id: '17', type: 'order.placed' }
+  assert.deepEqual(missing, { count: 1, events: [event] })
+  assert.equal(certificate.complete, false)
+  const repaired = await audited('--repair')
+  assert.equal(repaired.code, 1)
+  assert.match(repaired.stdout, /^17 +\/sales +17 +order\.placed +-$/m)
+  assert.match(repaired.stderr, /has missed 1 of 50 events; .*\n.*goes back to position 16: /)
+
+  await run()
+  const after = await audited('--repair')
+  assert.equal(after.code, 0, after.stdout)
+  const database = new Database(store, { readonly: true })
+  const done = database.prepare('SELECT id FROM done ORDER BY rowid').pluck().all()
+  database.close()
+  assert.deepEqual(done, [...ids(1, 16), ...ids(18, 50), '17'])
+})
+
+/** As if the consumer had never taken it in: its effect, its marks and its part of the checksum are gone. */
+function forget(store: string, position: number): void {
+  const database = new Database(store)
+  const [at, id] = [position - 1, String(position)]
+  const bits = database.prepare('SELECT bits FROM backstory_applied').pluck().get() as Buffer
+  bits[at >> 3]! &= ~(1 << (at & 7))
+  const checksum = new Checksum(
+    database.prepare('SELECT checksum FROM backstory_consumers').pluck().get() as string,
+  )
+  checksum.remove(source, id)
+  database.prepare('DELETE FROM done WHERE id = ?').run(id)
+  database.prepare('DELETE FROM backstory_inbox WHERE id = ?').run(id)
+  database.prepare('UPDATE backstory_applied SET bits = ?').run(bits)
+  database
+    .prepare('UPDATE backstory_consumers SET checksum = ?, replayed = replayed - 1')
+    .run(checksum.toString())
+  database.close()
+}

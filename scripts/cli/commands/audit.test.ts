@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
-import { dirname } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { inOrder, sequencedHistory } from '../../../history/sequenced-history.fixture.ts'
-import { runCli } from '../run-cli.fixture.ts'
+import { runCli, tempFolder } from '../run-cli.fixture.ts'
 
 test('a clean history: exit code 0, and what was not judged is said', async (t) => {
   const history = sequencedHistory(t)
@@ -71,4 +72,21 @@ test('the history of another exchange is refused, and a missing one told', async
   assert.match(other.stderr, /^HISTORY_FOREIGN: /)
   const missing = await runCli('audit --history none.db'.split(' '), { cwd })
   assert.equal(missing.code, 4)
+})
+
+test('options of a consumer without one, and a consumer of another exchange, are wrong usage', async (t) => {
+  const cwd = tempFolder(t)
+  for (const line of ['audit --repair', 'audit orders --store shipping.db', 'audit --export shipping']) {
+    const { code, stderr } = await runCli(line.split(' '), { cwd })
+    assert.equal(code, 2)
+    assert.match(stderr, /^CLI_USAGE: --store, --export and --repair belong to --consumer/)
+  }
+  writeFileSync(
+    join(cwd, 'shipping.mjs'),
+    "export const shipping = { name: 'shipping', exchange: 'orders', on: { '*': () => {} } }",
+  )
+  const consumer = ['audit', 'payments', '--consumer', 'shipping.mjs', '--export', 'shipping']
+  const other = await runCli(consumer, { cwd })
+  assert.deepEqual([other.code, other.stdout], [2, ''])
+  assert.match(other.stderr, /^CLI_USAGE: shipping is a consumer of orders, not of payments/)
 })
