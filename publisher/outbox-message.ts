@@ -7,10 +7,12 @@ import {
   type EventInput,
   encodeProperties,
   type HeaderValue,
+  isTracing,
   type Message,
   sequenceHeader,
   sequenceText,
   toMessage,
+  traceCreate,
 } from '../events/index.ts'
 import { requireSize } from './bounds.ts'
 import type { OutboxRow } from './outbox-rows.ts'
@@ -31,6 +33,7 @@ export function toRow(event: EventInput, bounds: OutboxBounds): Omit<OutboxRow, 
   for (const name in event.headers) requireEncodable(name, event.headers[name]!)
   const message = toMessage(event, bounds)
   requireSize(message, bounds)
+  if (isTracing()) traceCreate(message)
   const { properties, routingKey, body } = message
   return { id: properties.messageId!, routingKey, properties: encodeProperties(properties), body }
 }

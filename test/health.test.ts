@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import Database from 'better-sqlite3'
+import { openOutbox, serveHealth, startRelay } from '../index.ts'
 import type { Running } from './fixtures/backstory.ts'
+import { newExchange } from './fixtures/exchange.ts'
 import { startProxy } from './fixtures/proxy.ts'
 import { startShipping } from './fixtures/shipping.ts'
 import { until } from './fixtures/until.ts'
@@ -55,4 +58,28 @@ test('while the broker is away a process is alive and not ready', async (t) => {
   const health = await healthOf(recorder)
   assert.equal((await health('/livez')).status, 200)
   assert.equal((await health('/readyz')).status, 503)
+})
+
+test('a relay tells what waits in its outbox, and what it has published', async (t) => {
+  const place = await newExchange(t)
+  const { url, exchange } = place
+  const proxy = await startProxy(t, url)
+  const database = new Database(place.store('sales'))
+  t.after(() => database.close())
+  const outbox = openOutbox({ database, exchange, source: '/sales' })
+  const add = (id: string) =>
+    database.transaction(() => outbox.add(database, { type: 'order.placed', id, data: {} }))()
+  add('1')
+  await using relay = startRelay({ broker: proxy.url, outbox })
+  await using health = await serveHealth({ port: 0, parts: { relay } })
+  const get = async (path: string) => await fetch(`${health.url}${path}`)
+  const shows = async (line: string) => (await (await get('/metrics')).text()).split('\n').includes(line)
+  await relay.caughtUp()
+  assert.equal((await get('/readyz')).status, 200)
+  assert.ok(await shows(`backstory_relay_relayed_events_total{exchange="${exchange}"} 1`))
+  proxy.refuse()
+  await until('it has no channel', async () => (await get('/readyz')).status === 503)
+  assert.equal((await get('/livez')).status, 200)
+  add('2')
+  await until('one waits', () => shows(`backstory_relay_pending_events{exchange="${exchange}"} 1`))
 })

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { trace } from '@opentelemetry/api'
+import Database from 'better-sqlite3'
 import { startTracing } from '../events/tracing.fixture.ts'
 import {
   defineConsumer,
   historyQueueOf,
   openHistory,
+  openOutbox,
   openPublisher,
   startConsumer,
   startRecorder,
+  startRelay,
 } from '../index.ts'
 import { newExchange } from './fixtures/exchange.ts'
 import { until } from './fixtures/until.ts'
@@ -78,6 +82,33 @@ test('a consumer continues the trace of what it applies live, and links to that 
     replayed.links.map(({ context }) => context.spanId),
     [spanOf(`publish ${exchange}`, 'replayed').spanContext().spanId],
   )
+})
+
+test('an event that leaves through an outbox carries the trace of the transaction that made it', async (t) => {
+  const traces = startTracing()
+  t.after(() => traces.stop())
+  const place = await newExchange(t)
+  const { url, exchange, history } = place
+  await using recorder = startRecorder({ broker: url, exchange, history })
+  const database = new Database(place.store('sales'))
+  t.after(() => database.close())
+  const outbox = openOutbox({ database, exchange, source: '/sales' })
+  trace.getTracer('application').startActiveSpan('sell', (sell) => {
+    database.transaction(() => outbox.add(database, { type: 'order.placed', id: '1', data: {} }))()
+    sell.end()
+  })
+  await using relay = startRelay({ broker: url, outbox })
+  await relay.caughtUp()
+  await until('it is recorded', () => recorder.status.head === 1)
+  const [create] = traces.named(`create ${exchange}`)
+  const [sell] = traces.named('sell')
+  assert.equal(create!.parentSpanContext?.spanId, sell!.spanContext().spanId)
+  const reader = openHistory({ path: history })
+  t.after(() => reader.close())
+  const [event] = await reader.read({ after: 0 })
+  const { headers } = event!.message.properties
+  assert.ok(String(headers?.traceparent).includes(create!.spanContext().spanId))
+  assert.equal(Object.keys(headers!).at(-1), 'ce-sequence')
 })
 
 test('nobody traces: what is published has no trace', async (t) => {
