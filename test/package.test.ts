@@ -113,6 +113,14 @@ test('the packed package installs into an empty folder and works from there, typ
     assert.equal(stdout.trim(), version)
   })
 
+  await t.test('metrics without prom-client are an error that says what to install', async () => {
+    const command = join(folder, 'node_modules/.bin/backstory')
+    await assert.rejects(run(command, ['record', 'orders', '--health', '0'], { cwd: folder }), {
+      code: 2,
+      stderr: /^HEALTH_DRIVER_MISSING: [^\n]*npm install prom-client\n$/,
+    })
+  })
+
   await t.test('nothing of the demo, the tests or the sources is in it', async () => {
     const listed = await run('npm', ['pack', '--dry-run', '--json'], { cwd: repository })
     const paths = [...listed.stdout.matchAll(/"path": *"([^"]+)"/g)].map(([, path]) => path!)
