@@ -9,10 +9,11 @@ import { MessageEvent } from '../events/index.ts'
 import type { PositionedIdentity, StoredEvent } from '../history/index.ts'
 import { Attempts, dueAfter, type Trial } from './attempts.ts'
 import { truncated } from './bounds.ts'
+import type { Care } from './care.ts'
 import type { ParkingPolicy } from './definition.ts'
 import type { HandlerTable } from './handler-table.ts'
 import type { Clock } from './link.ts'
-import type { ParkedEvent, ParkingCounts } from './parking.ts'
+import { ParkedChanged, type ParkedEvent, type ParkingCounts } from './parking.ts'
 import { whenAvailable } from './patience.ts'
 import type { ConsumerState, ConsumerStore, Phase, StoreTransaction } from './store.ts'
 import { Tally } from './tally.ts'
@@ -25,6 +26,8 @@ export interface ApplierOptions<Tx> {
   readonly parking: Required<ParkingPolicy> | undefined
   /** Events to take with care after a process that died at work. */
   readonly carefulMax: number
+  /** Shared with the reactor. */
+  readonly care?: Care
   /** How recently an event must have been recorded for a replay to put it into the inbox, in milliseconds. */
   readonly rememberMs: number
   readonly clock: Clock
@@ -48,8 +51,7 @@ export class Applier<Tx> {
     this.#counts = counts
     this.#attempts = new Attempts({
       ...options,
-      // Whoever stops in order says so: what was at work until its end may have been ended by an event.
-      careful: state.phase === 'stopped' ? 0 : carefulMax,
+      careful: isOrderly(state) ? 0 : carefulMax,
       retryOf: (type) => handlers.retryOf(type),
       countTry: (identity) =>
         this.#whenAvailable(() => store.transaction((unit) => unit.countTry('apply', identity))),
@@ -180,29 +182,33 @@ export class Applier<Tx> {
    * Tries parked events again that are due, each once, in the order of parking; those behind an event that
    * fails again go on waiting.
    *
-   * @returns How many were tried: 0 says that nothing is due.
+   * @returns How many came through and how many failed again: none of either says that nothing is due.
    */
-  async redrive({ limit = redriveBatch }: { limit?: number } = {}): Promise<number> {
+  async redrive({ limit = redriveBatch }: { limit?: number } = {}): Promise<Redriven> {
     const { clock, store } = this.#options
-    if (this.#counts.parked === 0) return 0
-    const due = await this.#whenAvailable(() =>
-      store.transaction((unit) => unit.parking.due('apply', { now: clock.now(), limit })),
-    )
-    const failing = new Set<string>()
-    await this.#attempts.inOrder(
-      due.map((parked) => new ParkedMessage(parked)),
-      (slice, trial) => this.#redriveSlice(slice, { trial, failing }),
-      { triesMax: 1 },
-    )
-    if (due.length > 0) await this.refreshCounts()
-    return due.length
+    const run: RedriveRun = { failing: new Set(), applied: 0, failed: 0 }
+    if (this.#counts.parked === 0) return run
+    for (;;) {
+      const due = await this.#whenAvailable(() =>
+        store.transaction((unit) => unit.parking.due('apply', { now: clock.now(), limit })),
+      )
+      try {
+        await this.#attempts.inOrder(
+          due.map((parked) => new ParkedMessage(parked)),
+          (slice, trial) => this.#redriveSlice(slice, trial, run),
+          { areParked: true },
+        )
+        return run
+      } catch (error) {
+        if (!(error instanceof ParkedChanged)) throw error
+        // What was read is out of date: nothing of it was written, and it is read again.
+        run.failing.clear()
+      }
+    }
   }
 
-  /** @param options.failing - Subjects whose first event has failed again; gets the ones that do now. */
-  async #redriveSlice(
-    slice: readonly ParkedMessage[],
-    { trial, failing }: { trial: Trial; failing: Set<string> },
-  ): Promise<void> {
+  async #redriveSlice(slice: readonly ParkedMessage[], trial: Trial, run: RedriveRun): Promise<void> {
+    const { failing } = run
     const { parking, clock } = this.#options
     const now = clock.now()
     const isFree = ({ subject }: ParkedMessage) => subject === undefined || !failing.has(subject)
@@ -213,8 +219,12 @@ export class Applier<Tx> {
       const retries = first.parked.retries + 1
       const attempts = first.parked.attempts + 1
       const failure = { ...trial.verdict, attempts, retries, dueAt: dueAfter(parking, { retries, now }) }
-      await this.#transaction((unit) => unit.parking.failed(first.parked.number, failure))
-      if (first.subject !== undefined) failing.add(first.subject)
+      await this.#transaction(async (unit) => {
+        await unit.parking.failed(first.parked, failure)
+        if (trial.careful) await unit.forgetTries('apply', first)
+      })
+      run.failed += 1
+      if (first.subject !== undefined && parking?.holdSubject !== false) failing.add(first.subject)
       return
     }
     await this.#takeIn(
@@ -226,13 +236,16 @@ export class Applier<Tx> {
           const taken = uptake.take(event, { index, position: event.parked.position })
           if (taken !== undefined) await taken
         }
-        await unit.parking.resolve(
+        const resolved = await unit.parking.resolve(
           free.map(({ parked }) => parked),
           now,
         )
+        if (resolved < free.length) throw new ParkedChanged()
       },
       { isHeld: false },
     )
+    run.applied += free.length
+    this.#counts = { ...this.#counts, parked: this.#counts.parked - free.length }
   }
 
   /**
@@ -286,7 +299,7 @@ export class Applier<Tx> {
     await this.#transaction(async (_unit, tally) => {
       tally.phase = phase
       // The first time that it goes live: what comes from here on is new to the world too.
-      if (phase === 'live') tally.reactAfter ??= tally.cursor
+      if (phase === 'live') tally.reactAfter = Math.min(tally.reactAfter ?? tally.cursor, tally.cursor)
       if (repair) tally.repairs += 1
     })
   }
@@ -313,7 +326,8 @@ export class Applier<Tx> {
       await taking.write(slice)
       return taking
     })
-    if (uptake.parked > 0) await this.refreshCounts()
+    // Counted here, and looked up only now and then: to count a million takes a while.
+    if (uptake.parked > 0) this.#counts = { ...this.#counts, parked: this.#counts.parked + uptake.parked }
     if (uptake.reacting > 0) this.#options.onReactions?.()
   }
 
@@ -352,6 +366,24 @@ export class Applier<Tx> {
       },
     })
   }
+}
+
+/** What became of parked events that were tried again. */
+export interface Redriven {
+  readonly applied: number
+  readonly failed: number
+}
+
+interface RedriveRun {
+  /** Subjects whose first event has failed again. */
+  readonly failing: Set<string>
+  applied: number
+  failed: number
+}
+
+/** Whoever stops in order says so: what was at work until its end may have been ended by an event. */
+export function isOrderly({ phase }: ConsumerState): boolean {
+  return phase === 'stopped'
 }
 
 const redriveBatch = 100

@@ -9,13 +9,14 @@
  * down before: an event that was tried too often already is the one that kills.
  */
 import { type CloudEvent, EventError, type Identity, type Logger } from '../events/index.ts'
+import { Care } from './care.ts'
 import type { ParkingPolicy, RetryPolicy } from './definition.ts'
 import { ConsumerError } from './errors.ts'
 import { parkedError } from './fingerprint.ts'
 import { asHandlerFailure, type HandlerFailure } from './handler-failure.ts'
 import { isHopeless } from './handler-table.ts'
 import type { Clock } from './link.ts'
-import type { NewParked } from './parking.ts'
+import type { NewParked, Part } from './parking.ts'
 
 /** Why an event is to be parked. */
 export type Verdict = Pick<NewParked, 'reason' | 'error' | 'attempts'>
@@ -37,6 +38,7 @@ export interface AttemptsOptions {
   readonly logger: Logger
   /** Events to be taken with care, from the first. */
   readonly careful: number
+  readonly care?: Care | undefined
   retryOf(type: string): Required<RetryPolicy>
   /** Writes down that an event is tried, and tells how often it was before. */
   countTry(identity: Identity): Promise<number>
@@ -44,12 +46,14 @@ export interface AttemptsOptions {
 
 export class Attempts {
   readonly #options: AttemptsOptions
+  readonly #care: Care
   #careful: number
   #lastError: string | undefined
 
   constructor(options: AttemptsOptions) {
     this.#options = options
     this.#careful = options.careful
+    this.#care = options.care ?? new Care()
   }
 
   /** The newest failure of a handler. */
@@ -58,14 +62,15 @@ export class Attempts {
   }
 
   /**
-   * @param options.triesMax - In place of what the event's type is given.
+   * @param options.areParked - They are tried once each, and what fails goes on being parked, whatever the
+   *   policy is by now. Default false.
    * @throws ConsumerError `CONSUMER_HANDLER_FAILED` where nothing is to be parked; what `apply` rejects
    *   with and is no handler's failure.
    */
   async inOrder<Event extends CloudEvent>(
     events: readonly Event[],
     apply: (slice: readonly Event[], trial: Trial) => Promise<void>,
-    { triesMax }: { triesMax?: number } = {},
+    { areParked = false }: { areParked?: boolean } = {},
   ): Promise<void> {
     let from = 0
     let to = events.length
@@ -77,8 +82,9 @@ export class Attempts {
       const careful = this.#careful > 0
       if (careful || isAlone) to = from + 1
       try {
-        const verdict = careful && attempt === 1 ? await this.#crashVerdict(event) : undefined
-        await apply(events.slice(from, to), { attempt, verdict, careful })
+        const slice = events.slice(from, to)
+        if (careful) await this.#care.alone(() => this.#applyCarefully(slice, apply, attempt))
+        else await apply(slice, { attempt, verdict: undefined, careful })
       } catch (error) {
         const failure = asHandlerFailure(error, { slice: to - from, event })
         if (failure === undefined) throw error
@@ -91,7 +97,7 @@ export class Attempts {
           continue
         }
         to = from + 1
-        const verdict = this.#judge(failure, { attempt, triesMax })
+        const verdict = this.#judge(failure, { attempt, areParked })
         if (verdict === undefined) {
           await this.#backOff(failure, attempt)
           attempt += 1
@@ -106,24 +112,34 @@ export class Attempts {
     }
   }
 
+  async #applyCarefully<Event extends CloudEvent>(
+    slice: readonly Event[],
+    apply: (slice: readonly Event[], trial: Trial) => Promise<void>,
+    attempt: number,
+  ): Promise<void> {
+    const verdict = attempt === 1 ? await this.#crashVerdict(slice[0]!) : undefined
+    await apply(slice, { attempt, verdict, careful: true })
+  }
+
   /** What is to become of an event that has failed; undefined where it is to be tried again. */
   #judge(
     { event, cause }: HandlerFailure,
-    { attempt, triesMax }: { attempt: number; triesMax: number | undefined },
+    { attempt, areParked }: { attempt: number; areParked: boolean },
   ): Verdict | undefined {
     const { consumer, parking, logger, retryOf } = this.#options
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const failure = parkedError(cause)
+    const reason = failure.message
     this.#lastError = reason
     const { id, source, type } = event
-    const attempts = triesMax ?? retryOf(type).attempts
+    const attempts = areParked ? 1 : retryOf(type).attempts
     const fields = { consumer, id, source, type, attempt, error: reason }
     if (attempt < attempts && !isHopeless(cause)) {
       logger.warn('handler.failed', fields)
       return undefined
     }
     logger.error('handler.gave-up', fields)
-    if (parking !== undefined)
-      return { reason: reasonOf(cause), error: parkedError(cause), attempts: attempt }
+    if (parking !== undefined || areParked)
+      return { reason: reasonOf(cause), error: failure, attempts: attempt }
     throw new ConsumerError(
       'CONSUMER_HANDLER_FAILED',
       `Consumer ${consumer} stopped at event ${id} of ${source} (${type}): its handler failed ${attempt} times, last with: ${reason}. The event is not applied and not lost; mend the handler and start again`,
@@ -137,17 +153,35 @@ export class Attempts {
     await clock.sleep(Math.min(backoffMs * 2 ** (attempt - 1), backoffMsMax))
   }
 
-  /** The first death was not written down: nobody expected it. */
   async #crashVerdict(event: CloudEvent): Promise<Verdict | undefined> {
-    const { consumer, parking, logger, countTry } = this.#options
+    const { parking, countTry } = this.#options
     if (parking === undefined) return undefined
-    const crashes = (await countTry(event)) + 1
-    if (crashes === 1 || crashes < parking.crashesMax) return undefined
-    const { id, source, type } = event
-    const error = `The process died ${crashes} times while this event was applied`
-    logger.error('handler.crashed', { consumer, id, source, type, attempt: crashes, error })
-    return { reason: 'crashed', error: parkedError(new CrashError(error)), attempts: crashes }
+    return crashVerdict(event, { ...this.#options, part: 'apply', tries: await countTry(event), parking })
   }
+}
+
+/**
+ * The verdict on an event in which the process has died too often. The first death was not written down:
+ * nobody expected it.
+ *
+ * @param options.tries - That were written down before this one.
+ */
+export function crashVerdict(
+  { id, source, type }: CloudEvent,
+  {
+    consumer,
+    part,
+    tries,
+    parking,
+    logger,
+  }: { consumer: string; part: Part; tries: number; parking: Required<ParkingPolicy>; logger: Logger },
+): Verdict | undefined {
+  const crashes = tries + 1
+  if (crashes === 1 || crashes < parking.crashesMax) return undefined
+  const what = part === 'apply' ? 'was applied' : 'reacted'
+  const error = `The process died ${crashes} times while this event ${what}`
+  logger.error('handler.crashed', { consumer, id, source, type, attempt: crashes, error })
+  return { reason: 'crashed', error: parkedError(new CrashError(error)), attempts: crashes }
 }
 
 /** Stands for the error that nobody could catch. */
@@ -155,7 +189,8 @@ class CrashError extends Error {
   override readonly name = 'CrashError'
 }
 
-function reasonOf(cause: unknown): NewParked['reason'] {
+/** Why an event whose handler threw is to be parked. */
+export function reasonOf(cause: unknown): NewParked['reason'] {
   if (!(cause instanceof EventError)) return 'failed'
   return cause.code === 'EVENT_REFUSED' ? 'refused' : 'undecodable'
 }

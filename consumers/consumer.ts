@@ -5,7 +5,8 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { Broker, BrokerError, type BrokerOptions, connectBroker } from '../broker/index.ts'
 import { type Catalog, type Logger, silentLogger } from '../events/index.ts'
 import { type HistoryReader, isTransient, openHistory, type SqliteDatabase } from '../history/index.ts'
-import { Applier } from './applier.ts'
+import { Applier, isOrderly } from './applier.ts'
+import { Care } from './care.ts'
 import { type Certificate, certify } from './certificate.ts'
 import {
   type ConsumerDefinition,
@@ -342,16 +343,18 @@ class RunningConsumer<Tx> implements Consumer {
     const scope = new AbortController()
     const stop = () => scope.abort()
     this.#stop.signal.addEventListener('abort', stop)
+    const care = new Care()
     const reactor = new Reactor({
       ...this.#parts,
       store: openStore,
+      care,
       clock: this.#clock,
       signal: scope.signal,
     })
-    const { applier, handOver } = await this.#open(reactor, scope.signal)
+    const { applier, handOver } = await this.#open(reactor, { care, signal: scope.signal })
     let failure: { readonly error: unknown } | undefined
     const reacting = this.#parts.handlers.reacts
-      ? reactor.run().catch((error: unknown) => {
+      ? reactor.run({ isCareful: !isOrderly(applier.state) }).catch((error: unknown) => {
           failure = { error }
           scope.abort()
         })
@@ -373,7 +376,10 @@ class RunningConsumer<Tx> implements Consumer {
     }
   }
 
-  async #open(reactor: Reactor<Tx>, signal: AbortSignal): Promise<Tenure<Tx>> {
+  async #open(
+    reactor: Reactor<Tx>,
+    { care, signal }: { care: Care; signal: AbortSignal },
+  ): Promise<Tenure<Tx>> {
     const { consumer, exchange, prefetch, queueLengthMax, openStore, replayBatch, liveBatch, inboxKeepMs } =
       this.#parts
     const clock = this.#clock
@@ -381,6 +387,7 @@ class RunningConsumer<Tx> implements Consumer {
       ...this.#parts,
       store: openStore,
       carefulMax: Math.max(replayBatch, liveBatch),
+      care,
       rememberMs: Math.min(inboxKeepMs, rememberMsMax),
       clock,
       signal,

@@ -5,6 +5,7 @@
  * own. The message is left out: it holds numbers and names that differ from event to event.
  */
 import { hash } from 'node:crypto'
+import { inspect } from 'node:util'
 import type { ParkedError } from './parking.ts'
 
 const messageLengthMax = 2_000
@@ -13,7 +14,9 @@ const stackLengthMax = 8_000
 /** What is kept of a thrown value, which need not be an error. */
 export function parkedError(thrown: unknown): ParkedError {
   const { name, code, message, stack } = describe(thrown)
-  const group = hash('sha256', [name, code ?? '', ownFrame(stack) ?? ''].join('\0')).slice(0, 12)
+  // A message of several lines may hold one that looks like a frame.
+  const frames = stack?.slice(stack.indexOf(message) + message.length)
+  const group = hash('sha256', [name, code ?? '', ownFrame(frames) ?? ''].join('\0')).slice(0, 12)
   return {
     name,
     code,
@@ -25,12 +28,20 @@ export function parkedError(thrown: unknown): ParkedError {
 
 function describe(thrown: unknown): Pick<ParkedError, 'name' | 'code' | 'message' | 'stack'> {
   if (!(thrown instanceof Error))
-    return { name: typeof thrown, code: undefined, message: String(thrown), stack: undefined }
+    return { name: typeof thrown, code: undefined, message: textOf(thrown), stack: undefined }
   const { code } = thrown as { code?: unknown }
   const isCode = typeof code === 'string' || typeof code === 'number'
   // A class that does not set its name is still another class.
-  const name = thrown.name === 'Error' ? thrown.constructor.name : thrown.name
-  return { name, code: isCode ? String(code) : undefined, message: thrown.message, stack: thrown.stack }
+  const name = textOf(thrown.name === 'Error' ? thrown.constructor.name : thrown.name)
+  const stack = thrown.stack === undefined ? undefined : textOf(thrown.stack)
+  return { name, code: isCode ? String(code) : undefined, message: textOf(thrown.message), stack }
+}
+
+/** Whatever was thrown is kept, an object that is no text too. */
+function textOf(value: unknown): string {
+  return typeof value === 'string'
+    ? value
+    : inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY })
 }
 
 /** The first frame that is neither Node's, nor a package's, nor ours. */

@@ -52,6 +52,7 @@ export class HandOver {
   #isExchangeChecked = false
   #onCaughtUp: (() => void)[] = []
   #redriveAt = 0
+  #isRedriving = false
   #behindSince: number | undefined
 
   constructor(options: HandOverOptions) {
@@ -195,12 +196,16 @@ export class HandOver {
   /** Parked events that are due take their turn here. @returns Whether there may be more. */
   async #redrive(): Promise<boolean> {
     const { applier, clock } = this.#options
+    const startedAt = clock.now()
+    if (startedAt < this.#redriveAt) return false
+    const { parked, discarded } = applier.counts
+    if (!this.#isRedriving && parked + discarded > 0) await applier.refreshCounts()
+    const { applied, failed } = await applier.redrive()
+    this.#isRedriving = applied + failed > 0
     const now = clock.now()
-    if (now < this.#redriveAt) return false
-    const tried = await applier.redrive()
-    if (tried === 0 && applier.counts.parked > 0) await applier.refreshCounts()
-    this.#redriveAt = tried > 0 ? now : now + redriveEveryMs
-    return tried > 0
+    // A look at a million takes a while: it is not to take more than a small part of the time.
+    this.#redriveAt = this.#isRedriving ? now : now + Math.max(redriveEveryMs, (now - startedAt) * 20)
+    return this.#isRedriving
   }
 
   /** @returns false where the session was lost while the history was away. */

@@ -58,6 +58,8 @@ export interface ParkedEvent extends Identity {
   readonly dueAt: number | undefined
   /** Whether `message` was edited; the original is kept beside it. */
   readonly edited: boolean
+  /** Raised when another hand edits, discards or restores it: what was read before is no longer it. */
+  readonly version: number
   /** What a retry gives to the handler. */
   readonly message: Message
 }
@@ -71,21 +73,32 @@ export interface ParkingCounts {
   readonly discarded: number
 }
 
+/** Thrown within the transaction of a retry where another hand has edited or discarded the event meanwhile. */
+export class ParkedChanged extends Error {}
+
 /** Parking within one transaction of the store. */
 export interface ParkingTransaction {
   /** Which of these subjects have something parked: what comes now has to wait behind it. */
   held(part: Part, subjects: readonly string[]): Promise<ReadonlySet<string>>
   park(events: readonly NewParked[]): Promise<void>
   /**
-   * What may run now, in the order of parking: what is due, and what waits behind a due one of its subject.
+   * What may run now, in the order of parking, the longest due first where there is more: what is due, and
+   * what waits behind a due one of its subject. However much waits there, it costs a look at `limit` of it.
    */
   due(part: Part, options: { readonly now: number; readonly limit: number }): Promise<ParkedEvent[]>
-  /** The next attempt has failed too; what waits behind it goes on waiting. */
+  /**
+   * The next attempt has failed too; what waits behind it goes on waiting. One that was changed since it was
+   * read is left as it is: what failed is not what is there now.
+   */
   failed(
-    number: number,
+    event: Pick<ParkedEvent, 'number' | 'version'>,
     failure: Pick<NewParked, 'reason' | 'error' | 'attempts' | 'dueAt'> & { readonly retries: number },
   ): Promise<void>
-  /** These have taken effect. What is first behind them becomes due. */
-  resolve(events: readonly ParkedEvent[], now: number): Promise<void>
+  /**
+   * These have taken effect. What is first behind them becomes due.
+   *
+   * @returns How many were still as they were read; the others are left as they are.
+   */
+  resolve(events: readonly ParkedEvent[], now: number): Promise<number>
   counts(): Promise<ParkingCounts>
 }

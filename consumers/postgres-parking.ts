@@ -33,6 +33,7 @@ interface ParkedRow extends MessageRow {
   readonly due_at: string | null
   readonly edited_properties: string | null
   readonly edited_body: Buffer | null
+  readonly version: number
 }
 
 export interface CountRow {
@@ -95,7 +96,7 @@ export class PostgresParking implements ParkingTransaction {
   }
 
   async failed(
-    number: number,
+    { number, version }: Pick<ParkedEvent, 'number' | 'version'>,
     { reason, error, attempts, dueAt, retries }: Parameters<ParkingTransaction['failed']>[1],
   ): Promise<void> {
     this.#session.send(failed, [
@@ -106,22 +107,33 @@ export class PostgresParking implements ParkingTransaction {
       attempts,
       retries,
       dueAt ?? null,
+      version,
     ])
   }
 
-  async resolve(events: readonly ParkedEvent[], now: number): Promise<void> {
+  async resolve(events: readonly ParkedEvent[], now: number): Promise<number> {
+    let resolved = 0
     for (const wasEdited of [false, true]) {
-      const numbers = events.filter(({ edited }) => edited === wasEdited).map(({ number }) => number)
-      if (numbers.length === 0) continue
+      const these = events.filter(({ edited }) => edited === wasEdited)
+      if (these.length === 0) continue
+      const [numbers, versions] = [these.map(({ number }) => number), these.map(({ version }) => version)]
+      const action = wasEdited ? 'applied as edited' : 'applied'
       // An edited one stays, so that a rebuild can do the same again.
-      this.#session.send(wasEdited ? mend : drop, [this.#consumer, numbers])
-      this.#session.send(act, [this.#consumer, numbers, now, wasEdited ? 'applied as edited' : 'applied'])
+      const [done] = await this.#session.rows<{ resolved: string }>(wasEdited ? mend : drop, [
+        this.#consumer,
+        numbers,
+        versions,
+        now,
+        action,
+      ])
+      resolved += Number(done!.resolved)
     }
     for (const part of ['apply', 'react'] as const) {
       const subjects = new Set(events.filter((event) => event.part === part).map(({ subject }) => subject))
       const freed = [...subjects].filter((subject) => subject !== undefined).map(toText)
       if (freed.length > 0) this.#session.send(release, [this.#consumer, part, freed, now])
     }
+    return resolved
   }
 
   async counts(): Promise<ParkingCounts> {
@@ -150,6 +162,7 @@ function toParked(row: ParkedRow): ParkedEvent {
     parkedAt: Number(row.parked_at),
     dueAt: row.due_at === null ? undefined : Number(row.due_at),
     edited: row.edited_properties !== null,
+    version: row.version,
     message: toMessage({
       ...row,
       properties: row.edited_properties ?? row.properties,
@@ -205,33 +218,53 @@ const park = {
 }
 const due = {
   name: 'backstory_due',
+  // Of each subject so many at most, and none behind one that is not due: a long chain is not read to its end.
   text: `WITH heads AS MATERIALIZED (
       SELECT number, subject FROM backstory_parked
       WHERE consumer = $1 AND part = $2 AND state = 'parked' AND due_at <= $3
       ORDER BY due_at, number LIMIT $4
+    ), chained AS (
+      SELECT chain.number FROM heads CROSS JOIN LATERAL (
+        SELECT number, bool_and(reason = 'behind' OR coalesce(due_at <= $3, false)) OVER (ORDER BY number) AS may_run FROM (
+          SELECT number, reason, due_at FROM backstory_parked
+          WHERE consumer = $1 AND state = 'parked' AND part = $2
+            AND hashtextextended(subject, 0) = hashtextextended(heads.subject, 0) AND subject = heads.subject
+            AND number > heads.number
+          ORDER BY number LIMIT $4
+        ) AS behind
+      ) AS chain WHERE chain.may_run
+    ), chosen AS (
+      SELECT number FROM heads UNION SELECT number FROM chained ORDER BY number LIMIT $4
     )
-    SELECT * FROM backstory_parked WHERE number IN (SELECT number FROM heads)
-    UNION ALL
-    SELECT parked.* FROM backstory_parked AS parked
-    WHERE consumer = $1 AND state = 'parked' AND part = $2 AND reason = 'behind' AND due_at IS NULL
-      AND hashtextextended(subject, 0) IN (SELECT hashtextextended(subject, 0) FROM heads)
-      AND subject IN (SELECT subject FROM heads)
-    ORDER BY number LIMIT $4`,
+    SELECT * FROM backstory_parked WHERE number IN (SELECT number FROM chosen) ORDER BY number`,
 }
 const failed = {
   name: 'backstory_failed',
   text: `UPDATE backstory_parked SET reason = $3, error_group = $4, error_name = $5, error_code = $6,
       error_message = $7, error_stack = $8, attempts = $9, retries = $10, due_at = $11
-    WHERE consumer = $1 AND number = $2`,
+    WHERE consumer = $1 AND number = $2 AND state = 'parked' AND version = $12`,
 }
+/** Those that are still as they were read, written down as `$5` and counted. */
+const resolved = `(SELECT * FROM unnest($2::bigint[], $3::integer[]) AS wanted (number, version))`
+const acted = `acted AS (
+      INSERT INTO backstory_parked_actions (consumer, number, at, action)
+      SELECT $1, number, $4::bigint, $5::text FROM done
+    ) SELECT count(*) AS resolved FROM done`
 const drop = {
   name: 'backstory_unpark',
-  text: 'DELETE FROM backstory_parked WHERE consumer = $1 AND number = ANY ($2::bigint[])',
+  text: `WITH done AS (
+      DELETE FROM backstory_parked AS parked USING ${resolved} AS wanted
+      WHERE consumer = $1 AND parked.number = wanted.number AND state = 'parked'
+        AND parked.version = wanted.version RETURNING parked.number
+    ), ${acted}`,
 }
 const mend = {
   name: 'backstory_mend',
-  text: `UPDATE backstory_parked SET state = 'mended', due_at = NULL
-    WHERE consumer = $1 AND number = ANY ($2::bigint[])`,
+  text: `WITH done AS (
+      UPDATE backstory_parked AS parked SET state = 'mended', due_at = NULL FROM ${resolved} AS wanted
+      WHERE consumer = $1 AND parked.number = wanted.number AND state = 'parked'
+        AND parked.version = wanted.version RETURNING parked.number
+    ), ${acted}`,
 }
 /** What of a subject stands first becomes due; what else waits, waits for that. */
 const release = {
@@ -240,11 +273,6 @@ const release = {
       SELECT (SELECT number FROM backstory_parked WHERE ${ofSubject} ORDER BY number LIMIT 1)
       FROM unnest($3::text[]) AS wanted (name)
     )`,
-}
-const act = {
-  name: 'backstory_parked_act',
-  text: `INSERT INTO backstory_parked_actions (consumer, number, at, action)
-    SELECT $1, number, $3, $4 FROM unnest($2::bigint[]) AS done (number)`,
 }
 export const countParked = {
   name: 'backstory_count_parked',

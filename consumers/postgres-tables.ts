@@ -92,7 +92,8 @@ CREATE TABLE IF NOT EXISTS backstory_parked (
   properties text NOT NULL,
   body bytea NOT NULL,
   edited_properties text,
-  edited_body bytea
+  edited_body bytea,
+  version integer NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS backstory_parked_subject
   ON backstory_parked (consumer, state, part, hashtextextended(subject, 0), number);
@@ -107,7 +108,8 @@ CREATE TABLE IF NOT EXISTS backstory_parked_actions (
   number bigint NOT NULL,
   at bigint NOT NULL,
   action text NOT NULL,
-  reason text
+  reason text,
+  mark text
 );
 CREATE INDEX IF NOT EXISTS backstory_parked_actions_event ON backstory_parked_actions (consumer, number);
 

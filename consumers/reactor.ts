@@ -6,11 +6,12 @@
  * failing is parked, and what follows of its subject waits behind it.
  */
 import { type CloudEvent, isTracing, type Logger, MessageEvent, traceApply } from '../events/index.ts'
-import { dueAfter } from './attempts.ts'
+import { crashVerdict, dueAfter, reasonOf, type Verdict } from './attempts.ts'
+import type { Care } from './care.ts'
 import type { ParkingPolicy } from './definition.ts'
 import { ConsumerError } from './errors.ts'
 import { parkedError } from './fingerprint.ts'
-import type { HandlerTable, ResolvedHandler } from './handler-table.ts'
+import { type HandlerTable, isHopeless, type ResolvedHandler } from './handler-table.ts'
 import type { Clock } from './link.ts'
 import type { NewParked, ParkedEvent } from './parking.ts'
 import { whenAvailable } from './patience.ts'
@@ -22,6 +23,7 @@ export interface ReactorOptions<Tx> {
   readonly store: ConsumerStore<Tx>
   readonly handlers: HandlerTable<Tx>
   readonly parking: Required<ParkingPolicy> | undefined
+  readonly care: Care
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly logger: Logger
@@ -37,10 +39,19 @@ interface Job {
 
 type Outcome = { readonly job: Job } & (
   | { readonly end: 'done' | 'behind' | 'left' }
-  | { readonly end: 'failed'; readonly cause: unknown; readonly attempts: number }
+  | { readonly end: 'failed'; readonly verdict: Verdict; readonly cause: unknown }
 )
 
+/** How many reactions ran, failed, and were put behind one that had. */
+export interface Reacted {
+  readonly done: number
+  readonly failed: number
+  readonly behind: number
+}
+
 const batchMax = 100
+/** What may have been in hand when a process died: new ones, and parked ones. */
+const carefulMax = batchMax * 2
 const atOnceMax = 8
 /** Between two looks for what is due by the clock, or by another hand. */
 const lookEveryMs = 1_000
@@ -49,6 +60,7 @@ export class Reactor<Tx> {
   readonly #options: ReactorOptions<Tx>
   #wake: (() => void) | undefined
   #isAwaited = false
+  #careful = 0
 
   constructor(options: ReactorOptions<Tx>) {
     this.#options = options
@@ -60,25 +72,32 @@ export class Reactor<Tx> {
     this.#wake?.()
   }
 
-  /** Runs until the signal is aborted; reactions in hand are finished. */
-  async run(): Promise<void> {
+  /**
+   * Runs until the signal is aborted; reactions in hand are finished.
+   *
+   * @param options.isCareful - After a process that died at work.
+   * @throws ConsumerError `CONSUMER_HANDLER_FAILED` where nothing is to be parked.
+   */
+  async run({ isCareful }: { isCareful: boolean }): Promise<void> {
     const { signal } = this.#options
+    this.#careful = isCareful ? carefulMax : 0
     const wake = () => this.wake()
     signal.addEventListener('abort', wake)
     try {
       while (!signal.aborted) {
         this.#isAwaited = false
-        if ((await this.#stepUnlessSuperseded()) === 0 && !signal.aborted) await this.#pause()
+        const { done, failed, behind } = await this.#stepUnlessSuperseded()
+        if (done + failed + behind === 0 && !signal.aborted) await this.#pause()
       }
     } finally {
       signal.removeEventListener('abort', wake)
     }
   }
 
-  /** Runs what there is to run now. @returns How many ended, one way or the other. */
-  async step(): Promise<number> {
-    const jobs = await this.#jobs()
-    if (jobs.length === 0) return 0
+  /** Runs what there is to run now, or some of it. */
+  async step(): Promise<Reacted> {
+    if (this.#careful > 0) return await this.#options.care.alone(() => this.#stepCarefully())
+    const { jobs, behind } = await this.#jobs(batchMax)
     const chains = [...chainsOf(jobs)]
     const outcomes: Outcome[] = []
     const work = async () => {
@@ -86,40 +105,82 @@ export class Reactor<Tx> {
         for await (const outcome of this.#runChain(chain)) outcomes.push(outcome)
     }
     await Promise.all(Array.from({ length: Math.min(atOnceMax, chains.length) }, work))
-    await this.#transaction((unit) => this.#write(unit, outcomes))
-    return outcomes.filter(({ end }) => end !== 'left').length
+    return await this.#settle(outcomes, { behind })
+  }
+
+  /** One alone, written down before: if the process dies now, it was this. */
+  async #stepCarefully(): Promise<Reacted> {
+    const { parking } = this.#options
+    const { jobs, behind } = await this.#jobs(1)
+    const [job] = jobs
+    if (job === undefined) return { ...nothingDone, behind }
+    const tries =
+      parking === undefined ? 0 : await this.#transaction((unit) => unit.countTry('react', job.event))
+    const verdict = parking && crashVerdict(job.event, { ...this.#options, part: 'react', tries, parking })
+    const outcome: Outcome = verdict
+      ? { job, end: 'failed', verdict, cause: undefined }
+      : await this.#try(job)
+    const reacted = await this.#settle([outcome], { behind, isCareful: true })
+    this.#careful -= 1
+    return reacted
+  }
+
+  async #settle(
+    outcomes: readonly Outcome[],
+    { behind, isCareful = false }: { behind: number; isCareful?: boolean },
+  ): Promise<Reacted> {
+    const { parking } = this.#options
+    const refused = parking === undefined ? outcomes.find(isNewFailure) : undefined
+    const settled = parking === undefined ? outcomes.filter((one) => !isNewFailure(one)) : outcomes
+    if (settled.length > 0) {
+      await this.#transaction(async (unit) => {
+        await this.#write(unit, settled)
+        if (isCareful) for (const { job } of settled) await unit.forgetTries('react', job.event)
+      })
+    }
+    if (refused !== undefined) throw this.#stopped(refused)
+    const count = (wanted: Outcome['end']) => outcomes.filter(({ end }) => end === wanted).length
+    return { done: count('done'), failed: count('failed'), behind: behind + count('behind') }
+  }
+
+  #stopped({ job, verdict, cause }: Outcome & { end: 'failed' }): ConsumerError {
+    const { id, source, type } = job.event
+    return new ConsumerError(
+      'CONSUMER_HANDLER_FAILED',
+      `Consumer ${this.#options.consumer} stopped at the reaction to event ${id} of ${source} (${type}), which failed ${verdict.attempts} times, last with: ${verdict.error?.message}. It is not lost; mend the handler and start again`,
+      { cause },
+    )
   }
 
   /** The one that has the marks takes over in a moment, or already has. */
-  async #stepUnlessSuperseded(): Promise<number> {
+  async #stepUnlessSuperseded(): Promise<Reacted> {
     try {
       return await this.step()
     } catch (error) {
-      if (this.#options.signal.aborted) return 0
-      if (error instanceof ConsumerError && error.code === 'CONSUMER_SUPERSEDED') return 0
+      if (this.#options.signal.aborted) return nothingDone
+      if (error instanceof ConsumerError && error.code === 'CONSUMER_SUPERSEDED') return nothingDone
       throw error
     }
   }
 
-  async #jobs(): Promise<Job[]> {
-    const { clock } = this.#options
+  /** What may run now, in order, and how many were put behind a parked one instead. */
+  async #jobs(limit: number): Promise<{ jobs: Job[]; behind: number }> {
+    const { clock, parking } = this.#options
     return await this.#transaction(async (unit) => {
-      const due = await unit.parking.due('react', { now: clock.now(), limit: batchMax })
-      const reactions = await unit.reactions.first(batchMax)
-      const held = await unit.parking.held(
-        'react',
-        reactions.flatMap(({ subject }) => subject ?? []),
-      )
+      const due = await unit.parking.due('react', { now: clock.now(), limit })
+      const reactions = await unit.reactions.first(limit)
+      const subjects = reactions.flatMap(({ subject }) => subject ?? [])
+      const held = await unit.parking.held('react', parking?.holdSubject === true ? subjects : [])
       const isHeld = ({ subject }: Reaction) => subject !== undefined && held.has(subject)
       const waiting = reactions.filter(isHeld)
       // What is due may free their subject; until it has, they wait behind it.
       if (waiting.length > 0) await this.#putBehind(unit, waiting)
-      return [
+      const free = reactions.filter((reaction) => !isHeld(reaction))
+      const jobs = [
         ...due.map((parked) => jobOf(parked, { parked, reaction: undefined })),
-        ...reactions
-          .filter((reaction) => !isHeld(reaction))
-          .map((reaction) => jobOf(reaction, { parked: undefined, reaction })),
+        ...free.map((reaction) => jobOf(reaction, { parked: undefined, reaction })),
       ]
+      return { jobs, behind: waiting.length }
     })
   }
 
@@ -131,15 +192,16 @@ export class Reactor<Tx> {
     )
   }
 
-  /** The reactions of one subject, one after the other; after a failure the rest waits. */
+  /** The reactions of one subject, one after the other; after a failure the rest waits, or is left for later. */
   async *#runChain(chain: readonly Job[]): AsyncGenerator<Outcome> {
+    const { parking, signal } = this.#options
     let isFailed = false
     for (const job of chain) {
-      if (this.#options.signal.aborted) yield { job, end: 'left' }
+      if (signal.aborted || (isFailed && parking === undefined)) yield { job, end: 'left' }
       else if (isFailed) yield { job, end: 'behind' }
       else {
         const outcome = await this.#try(job)
-        isFailed = outcome.end === 'failed' && this.#options.parking?.holdSubject !== false
+        isFailed = outcome.end === 'failed' && parking?.holdSubject !== false
         yield outcome
       }
     }
@@ -159,11 +221,11 @@ export class Reactor<Tx> {
       } catch (cause) {
         if (signal.aborted) return { job, end: 'left' }
         const { id, source, type } = job.event
-        const error = cause instanceof Error ? cause.message : String(cause)
-        const fields = { consumer, id, source, type, attempt, error }
-        if (attempt >= attempts) {
+        const error = parkedError(cause)
+        const fields = { consumer, id, source, type, attempt, error: error.message }
+        if (attempt >= attempts || isHopeless(cause)) {
           logger.error('reaction.gave-up', fields)
-          return { job, end: 'failed', cause, attempts: attempt }
+          return { job, end: 'failed', verdict: { reason: reasonOf(cause), error, attempts: attempt }, cause }
         }
         logger.warn('reaction.failed', fields)
         await clock.sleep(Math.min(backoffMs * 2 ** (attempt - 1), backoffMsMax))
@@ -194,10 +256,9 @@ export class Reactor<Tx> {
       if (end === 'done' && job.parked !== undefined) resolved.push(job.parked)
       if (end === 'failed' && job.parked !== undefined) {
         const retries = job.parked.retries + 1
-        await unit.parking.failed(job.parked.number, {
-          reason: 'failed',
-          error: parkedError(outcome.cause),
-          attempts: job.parked.attempts + outcome.attempts,
+        await unit.parking.failed(job.parked, {
+          ...outcome.verdict,
+          attempts: job.parked.attempts + 1,
           retries,
           dueAt: dueAfter(parking, { retries, now }),
         })
@@ -213,9 +274,7 @@ export class Reactor<Tx> {
     const place = { part: 'react', event, position, parkedAt: now } as const
     if (outcome.end !== 'failed')
       return { ...place, reason: 'behind', error: undefined, attempts: 0, dueAt: undefined }
-    const dueAt = dueAfter(this.#options.parking, { retries: 0, now })
-    const { cause, attempts } = outcome
-    return { ...place, reason: 'failed', error: parkedError(cause), attempts, dueAt }
+    return { ...place, ...outcome.verdict, dueAt: dueAfter(this.#options.parking, { retries: 0, now }) }
   }
 
   async #transaction<Result>(work: (unit: StoreTransaction<Tx>) => Promise<Result>): Promise<Result> {
@@ -233,6 +292,12 @@ export class Reactor<Tx> {
       }
     })
   }
+}
+
+const nothingDone: Reacted = { done: 0, failed: 0, behind: 0 }
+
+function isNewFailure(outcome: Outcome): outcome is Outcome & { end: 'failed' } {
+  return outcome.end === 'failed' && outcome.job.parked === undefined
 }
 
 function jobOf(

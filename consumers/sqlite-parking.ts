@@ -37,6 +37,7 @@ export interface ParkedRow {
   readonly body: Buffer
   readonly edited_properties: string | null
   readonly edited_body: Buffer | null
+  readonly version: number
 }
 
 export class SqliteParking implements ParkingTransaction {
@@ -91,18 +92,30 @@ export class SqliteParking implements ParkingTransaction {
   }
 
   async due(part: Part, { now, limit }: { now: number; limit: number }): Promise<ParkedEvent[]> {
-    if (!this.#mayHaveRows || this.#statements.anyDue.get(this.#consumer, part, now) === undefined) return []
-    const rows = this.#statements.due.all({ consumer: this.#consumer, part, now, limit }) as ParkedRow[]
-    return rows.map(toParked)
+    const { heads, chain } = this.#statements
+    const due = new Map<number, ParkedRow>()
+    for (const head of heads.all(this.#consumer, part, now, limit) as ParkedRow[]) {
+      if (due.size >= limit) break
+      due.set(head.number, head)
+      if (head.subject === null) continue
+      const behind = chain.all(this.#consumer, part, head.subject, head.number, limit - due.size)
+      for (const row of behind as ParkedRow[]) {
+        // One that has failed itself and is not due: it and what follows wait.
+        if (row.reason !== 'behind' && (row.due_at === null || row.due_at > now)) break
+        due.set(row.number, row)
+      }
+    }
+    return [...due.values()].sort((one, other) => one.number - other.number).map(toParked)
   }
 
   async failed(
-    number: number,
+    { number, version }: Pick<ParkedEvent, 'number' | 'version'>,
     { reason, error, attempts, dueAt, retries }: Parameters<ParkingTransaction['failed']>[1],
   ): Promise<void> {
     this.#statements.failed.run({
       consumer: this.#consumer,
       number,
+      version,
       reason,
       ...errorColumns(error),
       attempts,
@@ -111,16 +124,20 @@ export class SqliteParking implements ParkingTransaction {
     })
   }
 
-  async resolve(events: readonly ParkedEvent[], now: number): Promise<void> {
+  async resolve(events: readonly ParkedEvent[], now: number): Promise<number> {
     const { drop, mend, release, act } = this.#statements
-    for (const { number, edited } of events) {
+    let resolved = 0
+    for (const { number, edited, version } of events) {
       // An edited one stays, so that a rebuild can do the same again.
-      ;(edited ? mend : drop).run(this.#consumer, number)
-      act.run(this.#consumer, number, now, edited ? 'applied as edited' : 'applied', null)
+      const { changes } = (edited ? mend : drop).run(this.#consumer, number, version)
+      if (changes === 0) continue
+      act.run(this.#consumer, number, now, edited ? 'applied as edited' : 'applied')
+      resolved += 1
     }
     const subjects = new Map(events.map(({ part, subject }) => [`${part} ${subject}`, { part, subject }]))
     for (const { part, subject } of subjects.values())
       if (subject !== undefined) release.run({ consumer: this.#consumer, part, subject, now })
+    return resolved
   }
 
   async counts(): Promise<ParkingCounts> {
@@ -162,6 +179,7 @@ export function toParked(row: ParkedRow): ParkedEvent {
     parkedAt: row.parked_at,
     dueAt: row.due_at ?? undefined,
     edited: row.edited_properties !== null,
+    version: row.version,
     message: messageOf(row),
   }
 }
@@ -218,35 +236,31 @@ function prepareStatements(database: SqliteDatabase) {
        VALUES (@consumer, @part, @reason, @source, @id, @type, @subject, @position, @group, @name, @code,
          @message, @stack, @attempts, @parkedAt, @dueAt, @exchange, @routingKey, @properties, @body)`,
     ),
-    anyDue: database.prepare(
-      `SELECT 1 FROM backstory_parked
-       WHERE consumer = ? AND part = ? AND state = 'parked' AND due_at <= ? LIMIT 1`,
+    heads: database.prepare(
+      `SELECT * FROM backstory_parked
+       WHERE consumer = ? AND part = ? AND state = 'parked' AND due_at <= ? ORDER BY due_at, number LIMIT ?`,
     ),
-    due: database.prepare(
-      `WITH heads AS MATERIALIZED (
-         SELECT number, subject FROM backstory_parked
-         WHERE consumer = @consumer AND part = @part AND state = 'parked' AND due_at <= @now
-         ORDER BY due_at, number LIMIT @limit
-       )
-       SELECT * FROM backstory_parked WHERE number IN (SELECT number FROM heads)
-       UNION ALL
-       SELECT parked.* FROM backstory_parked AS parked
-       WHERE consumer = @consumer AND state = 'parked' AND part = @part AND reason = 'behind'
-         AND due_at IS NULL AND subject IN (SELECT subject FROM heads)
-       ORDER BY number LIMIT @limit`,
+    chain: database.prepare(
+      `SELECT * FROM backstory_parked
+       WHERE consumer = ? AND state = 'parked' AND part = ? AND subject = ? AND number > ?
+       ORDER BY number LIMIT ?`,
     ),
     failed: database.prepare(
       `UPDATE backstory_parked SET reason = @reason, error_group = @group, error_name = @name,
          error_code = @code, error_message = @message, error_stack = @stack, attempts = @attempts,
-         retries = @retries, due_at = @dueAt WHERE number = @number AND consumer = @consumer`,
+         retries = @retries, due_at = @dueAt
+       WHERE number = @number AND consumer = @consumer AND state = 'parked' AND version = @version`,
     ),
-    drop: database.prepare('DELETE FROM backstory_parked WHERE consumer = ? AND number = ?'),
+    drop: database.prepare(
+      `DELETE FROM backstory_parked WHERE consumer = ? AND number = ? AND state = 'parked' AND version = ?`,
+    ),
     mend: database.prepare(
-      `UPDATE backstory_parked SET state = 'mended', due_at = NULL WHERE consumer = ? AND number = ?`,
+      `UPDATE backstory_parked SET state = 'mended', due_at = NULL
+       WHERE consumer = ? AND number = ? AND state = 'parked' AND version = ?`,
     ),
     release: database.prepare(releaseFirst),
     act: database.prepare(
-      'INSERT INTO backstory_parked_actions (consumer, number, at, action, reason) VALUES (?, ?, ?, ?, ?)',
+      'INSERT INTO backstory_parked_actions (consumer, number, at, action) VALUES (?, ?, ?, ?)',
     ),
     counts: database.prepare(selectCounts),
   }

@@ -73,22 +73,28 @@ CREATE TABLE IF NOT EXISTS backstory_parked (
   properties TEXT NOT NULL,
   body BLOB NOT NULL,
   edited_properties TEXT,
-  edited_body BLOB
+  edited_body BLOB,
+  version INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX IF NOT EXISTS backstory_parked_subject ON backstory_parked (consumer, state, part, subject, number);
+-- The reason is in it so that counting what waits reads no rows.
+CREATE INDEX IF NOT EXISTS backstory_parked_subject
+  ON backstory_parked (consumer, state, part, subject, number, reason);
 CREATE INDEX IF NOT EXISTS backstory_parked_due ON backstory_parked (consumer, part, due_at)
   WHERE state = 'parked' AND due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS backstory_parked_group ON backstory_parked (consumer, error_group, number)
   WHERE state = 'parked';
 
--- What was done to parked events, by whom and why.
+-- What was done to parked events, when and why. The mark is common to what was marked together.
 CREATE TABLE IF NOT EXISTS backstory_parked_actions (
   consumer TEXT NOT NULL,
   number INTEGER NOT NULL,
   at INTEGER NOT NULL,
   action TEXT NOT NULL,
-  reason TEXT
+  reason TEXT,
+  mark TEXT
 ) STRICT;
+CREATE INDEX IF NOT EXISTS backstory_parked_actions_mark ON backstory_parked_actions (mark)
+  WHERE mark IS NOT NULL;
 CREATE INDEX IF NOT EXISTS backstory_parked_actions_event ON backstory_parked_actions (consumer, number);
 
 CREATE TABLE IF NOT EXISTS backstory_reactions (

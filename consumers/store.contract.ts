@@ -1,6 +1,7 @@
 /** The promises of every consumer's store, as tests to run on each. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { parkingPromises } from './parking.contract.ts'
 import { type ConsumerState, type ConsumerStore, initialState } from './store.ts'
 
 export interface StoreUnderTest {
@@ -98,4 +99,6 @@ export function storeContract(name: string, make: (t: TestContext) => Promise<St
     await store.transaction((transaction) => transaction.forget(1_001))
     assert.deepEqual(await marks(), ['waiting', undefined, undefined])
   })
+
+  parkingPromises(promise)
 }
