@@ -142,13 +142,13 @@ function isDenied(error: Error): boolean {
 
 /**
  * Classes of https://www.postgresql.org/docs/current/errcodes-appendix.html that say nothing of the data:
- * connection (08), resources (53), operator's doing (57P, but not a cancelled query), system (58), read-only
+ * connection (08, but not 08P01, a statement with too few values), resources (53), operator's doing (57P, but not a cancelled query), system (58), read-only
  * server (25006), and what is over as soon as another transaction is (40001, 40P01, 55P03). pg's own errors
  * of a lost connection have no code.
  */
 function isAway(error: Error): boolean {
   const code = sqlState(error)
-  if (/^(08\w{3}|53\w{3}|57P\w{2}|58\w{3}|25006|25P03|40001|40P01|55P03)$/.test(code)) return true
+  if (/^(08[0-9]{3}|53\w{3}|57P\w{2}|58\w{3}|25006|25P03|40001|40P01|55P03)$/.test(code)) return true
   return isSystemCode(code) || (code === '' && lostConnection.test(error.message))
 }
 

@@ -4,6 +4,7 @@ import { readStore } from '../consumers/open-store.ts'
 import { openPostgresStore } from '../consumers/postgres-store.ts'
 import { storeContract } from '../consumers/store.contract.ts'
 import { type ConsumerStore, initialState } from '../consumers/store.ts'
+import { MessageEvent, toMessage } from '../events/index.ts'
 import { openPostgres, type PostgresClient, sendQuery } from '../history/index.ts'
 import { ownPostgres, testPostgres } from './fixtures/postgres.ts'
 import { startProgram } from './fixtures/program.ts'
@@ -142,18 +143,26 @@ test('a commit whose answer was lost is not tried again: the marks are read anew
   const server = await ownPostgres(t)
   const store = await openHeld(t, { url: server.url, prepare: withNotes })
   const client = await openPostgres(server.url, { name: 'test' })
+  const waits = (name: string) => async () => {
+    const query = `SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = $1`
+    return (await client.query(query, [name])).rowCount === 1
+  }
+  const probe = await openPostgres(server.url, { name: 'probe' })
+  await probe.query('CREATE TABLE probe (number int)')
   // With a standby server that never answers, a commit is on the disk here and does not return.
   await client.query(`ALTER SYSTEM SET synchronous_standby_names = 'nobody'`)
   await client.query('SELECT pg_reload_conf()')
+  const probing = (async () => {
+    while (true) await probe.query('INSERT INTO probe VALUES (1)')
+  })()
+  probing.catch(() => {})
+  await until('commits wait', waits('probe'))
   const commits = store.transaction(async (transaction) => {
     await write(transaction.tx, 'once')
     await transaction.save({ ...initialState, cursor: 1 })
   })
   const refused = assert.rejects(commits, { code: 'CONSUMER_SUPERSEDED' })
-  await until('the commit waits', async () => {
-    const { rowCount } = await client.query(`SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'`)
-    return rowCount! > 0
-  })
+  await until('the commit waits', waits('backstory consumer shipping'))
   // Not reloaded: for the next start only. It waits for nobody itself.
   await client.query(`SET synchronous_commit = 'local'`)
   await client.query('ALTER SYSTEM RESET synchronous_standby_names')
@@ -236,18 +245,19 @@ test('a handler that ends the transaction itself is told so', async (t) => {
   await assert.rejects(ends, { code: 'CONSUMER_COMMIT_REFUSED', message: /SAVEPOINT/ })
 })
 
-test('identities of any length and any characters are kept and told apart', async (t) => {
-  const url = await testPostgres(t)
-  const store = await openHeld(t, { url })
-  const long = Array.from({ length: 4_000 }, (_, index) =>
-    String.fromCodePoint(0x4e00 + ((index * 7_919) % 20_000)),
+test('identities and subjects of any length and any characters are kept and told apart', async (t) => {
+  const store = await openHeld(t, { url: await testPostgres(t) })
+  // Longer than an entry of an index, and not to be compressed into one.
+  const characters = Array.from({ length: 4_000 }, (_, n) =>
+    String.fromCodePoint(0x4e00 + ((n * 7_919) % 20_000)),
   )
+  const long = characters.join('')
   const identities = [
     { source: 'a', id: 'x\0y' },
     { source: 'a', id: 'x' },
     { source: '\u0001"x\\u0000y"', id: '{,"\\}' },
-    { source: long.join(''), id: long.toReversed().join('') },
-    { source: long.join(''), id: `${long.toReversed().join('')}.` },
+    { source: long, id: long },
+    { source: long, id: `${long}.` },
   ]
   await store.transaction((transaction) => transaction.add(identities))
   assert.deepEqual(await store.waiting(), identities)
@@ -257,6 +267,38 @@ test('identities of any length and any characters are kept and told apart', asyn
     identities.map(() => 'waiting'),
   )
   assert.deepEqual(await marks([{ source: 'a', id: 'x\u0001y' }]), [undefined])
+
+  const subjects = ['s\0', 's', long]
+  const message = toMessage({ type: 'order.placed', data: {} }, { exchange: 'orders', source: '/sales' })
+  const events = subjects.map(
+    (subject) => new MessageEvent({ ...identities[0]!, type: 'x\0', subject }, message),
+  )
+  const parked = { part: 'apply', reason: 'failed', position: 1, error: undefined, attempts: 1 } as const
+  await store.transaction(async ({ parking, reactions }) => {
+    await parking.park(events.map((event) => ({ ...parked, event, parkedAt: 1, dueAt: 1 })))
+    await reactions.add(events.map((event) => ({ event, position: undefined })))
+  })
+  const { due, held, reacting } = await store.transaction(async ({ parking, reactions }) => ({
+    due: await parking.due('apply', { now: 1, limit: 10 }),
+    held: await parking.held('apply', [...subjects, `${long}.`, 's\u0001']),
+    reacting: await reactions.first(10),
+  }))
+  assert.deepEqual([...held].sort(), [...subjects].sort())
+  for (const found of [due, reacting])
+    assert.deepEqual(
+      found.map(({ subject, id, type, message }) => ({ subject, id, type, message })),
+      subjects.map((subject) => ({ subject, id: 'x\0y', type: 'x\0', message })),
+    )
+})
+
+test('a statement with too few values is the handler’s mistake, and not a server that is away', async (t) => {
+  const store = await openHeld(t, { url: await testPostgres(t), prepare: withNotes })
+  const mistaken = store.transaction(async ({ tx }) => {
+    const statement = { name: 'note', text: 'INSERT INTO notes VALUES ($1)' }
+    await tx.query({ ...statement, values: ['one'] })
+    await tx.query({ ...statement, values: [] })
+  })
+  await assert.rejects(mistaken, { code: '08P01' })
 })
 
 test('several instances that open an empty database at once all find their tables', async (t) => {
