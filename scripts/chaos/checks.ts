@@ -6,9 +6,10 @@
  */
 import { type Broker, consumerQueueOf, deadQueueOf, historyQueueOf } from '../../broker/index.ts'
 import { auditHistory, openHistory } from '../../index.ts'
-import { consumers, publishers, sourceOf } from './cast.ts'
+import { consumers, failingConsumer, publishers, seller, sourceOf, subjectOf } from './cast.ts'
 import { type Effect, readEffects } from './effects.ts'
 import { type Account, readLedger } from './ledger.ts'
+import { readOrders } from './orders.ts'
 import { exchange, type Scene } from './scene.ts'
 import { certificateOf, type Settled } from './settle.ts'
 
@@ -27,10 +28,15 @@ export const checkNames = [
   'effects',
   /** No event took effect twice. */
   'once',
-  /** Each source's events took effect in the order in which they were published. */
+  /**
+   * Each source's events took effect in the order in which they were published; where handlers fail until
+   * their event is parked, those of each subject.
+   */
   'order',
   /** Each consumer's certificate is level with the history. */
   'certificate',
+  /** The seller's orders are its events: none without the other. */
+  'order-and-event',
   /** Nothing is in a dead-letter queue. */
   'dead',
 ] as const
@@ -69,6 +75,8 @@ const findingsShown = 5
 export async function check({ scene, broker, settled, purged }: Evidence): Promise<Verdict> {
   const accounts = new Map<string, Account>()
   for (const name of publishers) accounts.set(sourceOf(name), await readLedger(scene.ledger(name)))
+  const orders = await readOrders(scene.orders)
+  accounts.set(sourceOf(seller), accountOf(orders))
   const history = await recorded(scene)
   const places = new Map(
     [...accounts].flatMap(([source, { begun }]) =>
@@ -87,7 +95,9 @@ export async function check({ scene, broker, settled, purged }: Evidence): Promi
     effects.push(...missing.map((event) => ({ consumer, missing: event })))
     effects.push(...unknown.map((event) => ({ consumer, unknown: event })))
     once.push(...twice.map((event) => ({ consumer, twice: event })))
-    const misplaced = outOfOrder(own, { accounts, places })
+    const isParking = consumer === failingConsumer
+    const lineOf = isParking ? ({ source, id }: Event) => `${source} ${subjectOf(id)}` : undefined
+    const misplaced = outOfOrder(own, { accounts, places, lineOf })
     const broughtBack = misplaced.filter(({ replayed }) => replayed === 1)
     late[consumer] = broughtBack.length
     order.push(
@@ -112,6 +122,7 @@ export async function check({ scene, broker, settled, purged }: Evidence): Promi
     once: result(rows, once),
     order: result(rows, order),
     certificate: result(consumers.length, await unlevel(scene)),
+    'order-and-event': result(orders.length, orderAndEvent(orders, history)),
     dead: result(consumers.length + 1, await deadLetters(broker)),
   }
   const ok = Object.values(checks).every((one) => one.ok)
@@ -147,6 +158,20 @@ function confirmedOnce(
   ]
 }
 
+/** What is in the database is to be published, sooner or later, whoever dies meanwhile. */
+function accountOf(orders: readonly string[]): Account {
+  return { begun: orders, confirmed: new Set(), again: new Set(), resentMax: 0 }
+}
+
+function orderAndEvent(orders: readonly string[], history: readonly Event[]): unknown[] {
+  const sold = new Set(orders)
+  const published = new Set(history.filter(({ source }) => source === sourceOf(seller)).map(({ id }) => id))
+  return [
+    ...orders.filter((id) => !published.has(id)).map((id) => ({ orderWithoutEvent: id })),
+    ...[...published].filter((id) => !sold.has(id)).map((id) => ({ eventWithoutOrder: id })),
+  ]
+}
+
 function compare(own: readonly Event[], history: readonly Event[]) {
   const counts = countsOf(own)
   const known = new Set(history.map(keyOf))
@@ -166,7 +191,16 @@ function countsOf(events: readonly Event[]): Map<string, number> {
 /** Those behind a later one of their source; what its publisher sent again after a refusal may be. */
 function outOfOrder<Row extends Event>(
   rows: readonly Row[],
-  { accounts, places }: { accounts: ReadonlyMap<string, Account>; places: ReadonlyMap<string, number> },
+  {
+    accounts,
+    places,
+    lineOf = ({ source }) => source,
+  }: {
+    accounts: ReadonlyMap<string, Account>
+    places: ReadonlyMap<string, number>
+    /** What must be in order among itself. */
+    lineOf?: (event: Event) => string
+  },
 ): Row[] {
   const newest = new Map<string, number>()
   const seen = new Set<string>()
@@ -175,8 +209,9 @@ function outOfOrder<Row extends Event>(
     const place = places.get(key)
     if (place === undefined || seen.has(key) || accounts.get(row.source)!.again.has(row.id)) return false
     seen.add(key)
-    const isBehind = place < (newest.get(row.source) ?? -1)
-    if (!isBehind) newest.set(row.source, place)
+    const line = lineOf(row)
+    const isBehind = place < (newest.get(line) ?? -1)
+    if (!isBehind) newest.set(line, place)
     return isBehind
   })
 }

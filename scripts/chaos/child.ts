@@ -17,7 +17,7 @@ import type { ProcessName } from './cast.ts'
 /** Exit code of a program that could not work now: EX_TEMPFAIL. */
 export const tryLater = 75
 
-export type ProgramName = 'publisher' | 'recorder' | 'consumer'
+export type ProgramName = 'publisher' | 'seller' | 'recorder' | 'consumer'
 
 export interface ChildOptions {
   readonly name: ProcessName

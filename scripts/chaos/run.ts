@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Broker, connectBroker } from '../../broker/index.ts'
-import type { ConsumerStatus, RecorderStatus } from '../../index.ts'
+import type { ConsumerStatus, RecorderStatus, RelayStatus } from '../../index.ts'
 import { BrokenBuild } from './break/broken-build.ts'
-import { isConsumer, lateConsumer, type ProcessName, publishers } from './cast.ts'
+import { isConsumer, isSource, lateConsumer, type ProcessName, seller } from './cast.ts'
 import { check, type Verdict } from './checks.ts'
 import { startChaosCluster } from './cluster.ts'
 import type { Fault } from './fault.ts'
@@ -94,7 +94,8 @@ function isAtWork(scene: Scene, name: ProcessName): boolean {
   if (report === undefined) return false
   if (isConsumer(name))
     return (report as ConsumerStatus).phase === 'live' && (report as ConsumerStatus).live > 0
-  if ((publishers as readonly string[]).includes(name)) return (report as { confirmed: number }).confirmed > 0
+  if (name === seller) return (report as RelayStatus).relayed > 0
+  if (isSource(name)) return (report as { confirmed: number }).confirmed > 0
   return (report as RecorderStatus).recorded > 0
 }
 

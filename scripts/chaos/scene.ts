@@ -11,10 +11,11 @@ import {
   failingConsumer,
   type ProcessName,
   publishers,
+  seller,
   sourceOf,
   storeOwners,
 } from './cast.ts'
-import { Child } from './child.ts'
+import { Child, type ProgramName } from './child.ts'
 import type { ChaosCluster } from './cluster.ts'
 import { Disk } from './disk.ts'
 import { FaultProxy } from './proxy.ts'
@@ -59,6 +60,10 @@ export class Scene {
 
   store(consumer: ConsumerName): string {
     return join(this.disk(consumer).folder, `${consumer}.db`)
+  }
+
+  get orders(): string {
+    return join(this.disk(seller).folder, 'orders.db')
   }
 
   ledger(publisher: ProcessName): string {
@@ -107,6 +112,12 @@ export class Scene {
         confirmTimeoutMs: 120_000,
       })
     }
+    await this.#add(seller, 'seller', {
+      exchange,
+      source: sourceOf(seller),
+      database: this.orders,
+      perSecond: this.#options.perSecond,
+    })
     for (const name of consumers) {
       await this.#add(name, 'consumer', {
         name,
@@ -119,11 +130,7 @@ export class Scene {
     }
   }
 
-  async #add(
-    name: ProcessName,
-    program: 'publisher' | 'recorder' | 'consumer',
-    options: object,
-  ): Promise<void> {
+  async #add(name: ProcessName, program: ProgramName, options: object): Promise<void> {
     const { cluster, nodeArgs } = this.#options
     const proxies = await Promise.all(cluster.nodes.map(({ url }) => FaultProxy.start(url)))
     this.#proxies.set(name, proxies)

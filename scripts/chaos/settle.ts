@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Broker, consumerQueueOf, historyQueueOf } from '../../broker/index.ts'
 import { type Certificate, certify, openHistory, readSqliteStore } from '../../index.ts'
-import { type ConsumerName, consumers, publishers } from './cast.ts'
+import { type ConsumerName, consumers, sources } from './cast.ts'
 import { exchange, type Scene } from './scene.ts'
 
 export interface Settled {
@@ -25,7 +25,7 @@ export async function settle(
 ): Promise<Settled> {
   const startedAt = performance.now()
   const elapsed = () => Math.round(performance.now() - startedAt)
-  const codes = await Promise.all(publishers.map((name) => scene.child(name).stop({ timeoutMs })))
+  const codes = await Promise.all(sources.map((name) => scene.child(name).stop({ timeoutMs })))
   const isDone = codes.every((code) => code === 0)
   let seen = { key: '', times: 0 }
   while (isDone && elapsed() < timeoutMs) {
@@ -89,7 +89,7 @@ async function statusesOf(
 ): Promise<Record<string, unknown>> {
   const asked = async (ask: () => Promise<unknown>) => await ask().catch((error: Error) => error.message)
   const statuses: Record<string, unknown> = {
-    publishers: Object.fromEntries(publishers.map((name, index) => [name, { code: codes[index] }])),
+    sources: Object.fromEntries(sources.map((name, index) => [name, { code: codes[index] }])),
     queues: await asked(() => queueLengths(broker)),
   }
   for (const [name, child] of scene.children) statuses[name] = child.report

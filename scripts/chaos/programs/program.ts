@@ -5,7 +5,7 @@ import { tryLater } from '../child.ts'
 const reportMs = 100
 
 /** Errors that say: not now. The supervisor starts the program again. */
-const transientCodes = ['HISTORY_UNAVAILABLE', 'CONSUMER_STORE_UNAVAILABLE']
+const transientCodes = /^(HISTORY_UNAVAILABLE|CONSUMER_STORE_UNAVAILABLE|SQLITE_(FULL|IOERR|BUSY).*)$/
 
 export function programOptions<Options>(): Options {
   return JSON.parse(process.argv[2]!) as Options
@@ -46,7 +46,7 @@ export async function runProgram(
     process.exit(0)
   } catch (error) {
     const { code, message, stack } = error as Error & { code?: string }
-    const isTransient = code !== undefined && transientCodes.includes(code)
+    const isTransient = code !== undefined && transientCodes.test(code)
     write('ended', isTransient ? { code, message } : { code, message, stack })
     process.exit(isTransient ? tryLater : 1)
   }

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openPublisher, PublishError, type PublisherOptions } from '../../../index.ts'
+import { subjectOf } from '../cast.ts'
 import { LedgerWriter, readLedger } from '../ledger.ts'
 import { logger, programOptions, runProgram } from './program.ts'
 
@@ -32,7 +33,7 @@ async function publish(id: string): Promise<void> {
   try {
     await publisher.publish({
       type: 'order.placed',
-      subject: `EC-${id.length}-${id.slice(-2)}`,
+      subject: subjectOf(id),
       id,
       data: { id },
     })
