@@ -6,7 +6,6 @@ import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
 import {
   auditHistory,
-  Checksum,
   type HistoryAudit,
   historyQueueOf,
   openHistory,
@@ -18,6 +17,7 @@ import {
 import { runCli } from '../scripts/cli/run-cli.fixture.ts'
 import { compare, effectsConsumer, flawless, readEffects } from './fixtures/effects.ts'
 import { newExchange, type TestExchange } from './fixtures/exchange.ts'
+import { forgetEvent } from './fixtures/forget-event.ts'
 import { plainChannel, plainPublish } from './fixtures/plain.ts'
 import { startProgram } from './fixtures/program.ts'
 import { startProxy } from './fixtures/proxy.ts'
@@ -161,7 +161,8 @@ test('what a consumer has missed is named by position, and after a repair it app
     [0, 'Consumer shipping has missed nothing up to position 50\n'],
   )
 
-  forget(store, 17)
+  forgetEvent(store, { position: 17, source, id: '17' })
+  removeEffect(store, '17')
   const found = await audited('--json')
   assert.equal(found.code, 1)
   const { missing, certificate } = JSON.parse(found.stdout)
@@ -182,21 +183,8 @@ test('what a consumer has missed is named by position, and after a repair it app
   assert.deepEqual(done, [...ids(1, 16), ...ids(18, 50), '17'])
 })
 
-/** As if the consumer had never taken it in: its effect, its marks and its part of the checksum are gone. */
-function forget(store: string, position: number): void {
+function removeEffect(store: string, id: string): void {
   const database = new Database(store)
-  const [at, id] = [position - 1, String(position)]
-  const bits = database.prepare('SELECT bits FROM backstory_applied').pluck().get() as Buffer
-  bits[at >> 3]! &= ~(1 << (at & 7))
-  const checksum = new Checksum(
-    database.prepare('SELECT checksum FROM backstory_consumers').pluck().get() as string,
-  )
-  checksum.remove(source, id)
   database.prepare('DELETE FROM done WHERE id = ?').run(id)
-  database.prepare('DELETE FROM backstory_inbox WHERE id = ?').run(id)
-  database.prepare('UPDATE backstory_applied SET bits = ?').run(bits)
-  database
-    .prepare('UPDATE backstory_consumers SET checksum = ?, replayed = replayed - 1')
-    .run(checksum.toString())
   database.close()
 }
