@@ -54,9 +54,29 @@ export function drawSchedule({ seed, seconds, nodes }: ScheduleOptions): Fault[]
     const fault = draw(random, { atMs, joinMs, nodes })
     if (fault === undefined) continue
     add(fault)
-    if (fault.kind === 'delete-queue' && random.chance(50)) add(lagging(random, atMs))
+    for (const companion of companionsOf(random, fault)) add(companion)
   }
   return faults.sort((a, b) => a.atMs - b.atMs)
+}
+
+/** What makes a fault worse: alone, many of them do nothing. */
+function companionsOf(random: Random, { atMs, kind, target, forMs }: Fault): Fault[] {
+  if (random.chance(50)) return []
+  switch (kind) {
+    case 'delete-queue':
+      return [lagging(random, atMs)]
+    // Up to `prefetch` deliveries are with the consumer already, out of a purge's reach.
+    case 'purge-queue':
+      return [{ atMs: Math.max(0, atMs - 3_500), kind: 'pause', target, forMs: random.between(3_600, 4_500) }]
+    // What it holds because it cannot write must not be lost with it.
+    case 'fill-disk': {
+      const worse = random.pick(['kill', 'cut'] as const)
+      const atOnce = atMs + Math.round((forMs * 2) / 3)
+      return [{ atMs: atOnce, kind: worse, target, forMs: worse === 'kill' ? random.between(0, 1_000) : 0 }]
+    }
+    default:
+      return []
+  }
 }
 
 /** A recorder that lags behind. */
