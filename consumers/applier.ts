@@ -6,13 +6,14 @@
  */
 import type { CloudEvent, Identity, Logger } from '../events/index.ts'
 import { MessageEvent } from '../events/index.ts'
-import type { PositionedIdentity, StoredEvent } from '../history/index.ts'
+import { BatchSizes, type PositionedIdentity, type SizeCounts, type StoredEvent } from '../history/index.ts'
 import { Attempts, dueAfter, type Trial } from './attempts.ts'
 import { truncated } from './bounds.ts'
 import type { Care } from './care.ts'
 import type { ParkingPolicy } from './definition.ts'
 import type { HandlerTable } from './handler-table.ts'
 import type { Clock } from './link.ts'
+import { type NotedError, newest } from './noted-error.ts'
 import { ParkedChanged, type ParkedEvent, type ParkingCounts } from './parking.ts'
 import { whenAvailable } from './patience.ts'
 import type { ConsumerState, ConsumerStore, Phase, StoreTransaction } from './store.ts'
@@ -42,7 +43,8 @@ export class Applier<Tx> {
   readonly #attempts: Attempts
   #state: ConsumerState
   #counts: ParkingCounts
-  #lastError: string | undefined
+  readonly #batchSizes = new BatchSizes()
+  #lastError: NotedError | undefined
 
   private constructor(options: ApplierOptions<Tx>, state: ConsumerState, counts: ParkingCounts) {
     const { store, handlers, carefulMax } = options
@@ -77,9 +79,14 @@ export class Applier<Tx> {
     return this.#counts
   }
 
+  /** Of the events of each transaction. */
+  get batchSizes(): SizeCounts {
+    return this.#batchSizes.toCounts()
+  }
+
   /** The newest failure of a handler or of the store. */
-  get lastError(): string | undefined {
-    return this.#attempts.lastError ?? this.#lastError
+  get lastError(): NotedError | undefined {
+    return newest(this.#attempts.lastError, this.#lastError)
   }
 
   /** Applies a page of the history that begins right after the cursor, and moves the cursor to its end. */
@@ -326,6 +333,7 @@ export class Applier<Tx> {
       await taking.write(slice)
       return taking
     })
+    this.#batchSizes.add(slice.length)
     // Counted here, and looked up only now and then: to count a million takes a while.
     if (uptake.parked > 0) this.#counts = { ...this.#counts, parked: this.#counts.parked + uptake.parked }
     if (uptake.reacting > 0) this.#options.onReactions?.()
@@ -362,7 +370,7 @@ export class Applier<Tx> {
     return await whenAvailable(write, {
       ...this.#options,
       onFailed: (error) => {
-        this.#lastError = error.message
+        this.#lastError = { message: error.message, at: this.#options.clock.now() }
       },
     })
   }

@@ -16,6 +16,7 @@ import { parkedError } from './fingerprint.ts'
 import { asHandlerFailure, type HandlerFailure } from './handler-failure.ts'
 import { isHopeless } from './handler-table.ts'
 import type { Clock } from './link.ts'
+import type { NotedError } from './noted-error.ts'
 import type { NewParked, Part } from './parking.ts'
 
 /** Why an event is to be parked. */
@@ -48,7 +49,7 @@ export class Attempts {
   readonly #options: AttemptsOptions
   readonly #care: Care
   #careful: number
-  #lastError: string | undefined
+  #lastError: NotedError | undefined
 
   constructor(options: AttemptsOptions) {
     this.#options = options
@@ -57,7 +58,7 @@ export class Attempts {
   }
 
   /** The newest failure of a handler. */
-  get lastError(): string | undefined {
+  get lastError(): NotedError | undefined {
     return this.#lastError
   }
 
@@ -126,10 +127,10 @@ export class Attempts {
     { event, cause }: HandlerFailure,
     { attempt, areParked }: { attempt: number; areParked: boolean },
   ): Verdict | undefined {
-    const { consumer, parking, logger, retryOf } = this.#options
+    const { consumer, parking, clock, logger, retryOf } = this.#options
     const failure = parkedError(cause)
     const reason = failure.message
-    this.#lastError = reason
+    this.#lastError = { message: reason, at: clock.now() }
     const { id, source, type } = event
     const attempts = areParked ? 1 : retryOf(type).attempts
     const fields = { consumer, id, source, type, attempt, error: reason }

@@ -4,7 +4,14 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { Broker, BrokerError, type BrokerOptions, connectBroker } from '../broker/index.ts'
 import { type Catalog, type Logger, silentLogger } from '../events/index.ts'
-import { type HistoryReader, isTransient, openHistory, type SqliteDatabase } from '../history/index.ts'
+import {
+  BatchSizes,
+  type HistoryReader,
+  isTransient,
+  openHistory,
+  type SizeCounts,
+  type SqliteDatabase,
+} from '../history/index.ts'
 import { Applier, isOrderly } from './applier.ts'
 import { Care } from './care.ts'
 import { type Certificate, certify } from './certificate.ts'
@@ -19,6 +26,7 @@ import { ConsumerError } from './errors.ts'
 import { HandOver, type WaitingFor } from './hand-over.ts'
 import { HandlerTable } from './handler-table.ts'
 import type { Clock } from './link.ts'
+import { type NotedError, newest } from './noted-error.ts'
 import { openStore } from './open-store.ts'
 import { queueLink } from './queue-link.ts'
 import { positionAt } from './react-from.ts'
@@ -87,7 +95,10 @@ export interface ConsumerStatus {
   /** Times the live queue had lost an event that the history brought back. */
   readonly repairs: number
   readonly reconnects: number
+  /** Of each transaction's events, since the store was taken in hand. */
+  readonly batchSizes: SizeCounts
   readonly lastError: string | undefined
+  readonly lastErrorAt: Date | undefined
 }
 
 export interface Consumer {
@@ -226,7 +237,7 @@ class RunningConsumer<Tx> implements Consumer {
   #tenure: Tenure<Tx> | undefined
   /** False while another instance has the store; the last tenure then says how far this one had come. */
   #isInHand = false
-  #lastError: string | undefined
+  #lastError: NotedError | undefined
 
   constructor(parts: Parts<Tx>) {
     const { broker, history, consumer, exchange, logger } = parts
@@ -260,6 +271,7 @@ class RunningConsumer<Tx> implements Consumer {
     const { phase, cursor, replayed, live, duplicates, repairs } = applier?.state ?? initialState
     const { parked, reactions, discarded } = applier?.counts ?? nothingParked
     const head = Math.max(handOver?.head ?? 0, cursor)
+    const lastError = newest(this.#lastError, applier?.lastError)
     return {
       consumer,
       exchange,
@@ -278,7 +290,9 @@ class RunningConsumer<Tx> implements Consumer {
       discarded,
       repairs,
       reconnects: this.#broker.reconnects,
-      lastError: this.#lastError ?? applier?.lastError,
+      batchSizes: applier?.batchSizes ?? new BatchSizes().toCounts(),
+      lastError: lastError?.message,
+      lastErrorAt: lastError && new Date(lastError.at),
     }
   }
 
@@ -322,8 +336,7 @@ class RunningConsumer<Tx> implements Consumer {
     try {
       while (!this.#stop.signal.aborted) await this.#serve()
     } catch (error) {
-      this.#lastError = (error as Error).message
-      logger.error('consumer.failed', { consumer, error: this.#lastError })
+      logger.error('consumer.failed', { consumer, error: this.#noted(error) })
       throw error
     } finally {
       await openStore.close()
@@ -419,10 +432,17 @@ class RunningConsumer<Tx> implements Consumer {
         return await applier.reactFrom(position, (page) => history.read(page))
       } catch (error) {
         if (!isTransient(error)) throw error
-        this.#lastError = (error as Error).message
+        this.#noted(error)
         await this.#clock.sleep(retryMs)
       }
     }
+  }
+
+  /** The message of an error, which the status tells from now on. */
+  #noted(error: unknown): string {
+    const { message } = error as Error
+    this.#lastError = { message, at: this.#clock.now() }
+    return message
   }
 
   /** One round of the hand-over. What the next may mend is told and waited for; the rest is thrown. */
@@ -435,8 +455,7 @@ class RunningConsumer<Tx> implements Consumer {
     } catch (error) {
       if (signal.aborted) return
       if (!(error instanceof BrokerError) || error.isPermanent) throw error
-      this.#lastError = error.message
-      logger.warn('consumer.interrupted', { consumer, error: error.message })
+      logger.warn('consumer.interrupted', { consumer, error: this.#noted(error) })
       await this.#clock.sleep(retryMs)
     }
   }

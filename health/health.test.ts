@@ -55,6 +55,7 @@ const relaying: RelayHealth = {
   confirmsPending: 4,
   reconnects: 0,
   lastError: undefined,
+  lastErrorAt: undefined,
 }
 
 const never = new Promise<void>(() => {})
@@ -168,6 +169,7 @@ test('metrics are read from the status at the moment of the scrape', async (t) =
     'backstory_recorder_batch_events_bucket{exchange="orders",le="+Inf"} 6',
     'backstory_recorder_batch_events_sum{exchange="orders"} 130',
     'backstory_recorder_batch_events_count{exchange="orders"} 6',
+    'backstory_consumer_batch_events_count{consumer="shipping",exchange="orders"} 6',
     'backstory_consumer_lag_events{consumer="shipping",exchange="orders"} 2',
     'backstory_consumer_lag_seconds{consumer="shipping",exchange="orders"} 1.5',
     'backstory_consumer_parked_events{consumer="shipping",exchange="orders"} 7',

@@ -21,7 +21,7 @@ export interface Sizes {
 interface Failing {
   readonly reconnects: number
   readonly lastError: string | undefined
-  readonly lastErrorAt?: Date | undefined
+  readonly lastErrorAt: Date | undefined
 }
 
 export interface RecorderHealth extends Failing {
@@ -46,7 +46,7 @@ export interface ConsumerHealth extends Failing {
   readonly head: number
   readonly lag: number
   /** Age of the oldest event that is not applied yet; 0 where all are. */
-  readonly lagSeconds?: number | undefined
+  readonly lagSeconds: number
   readonly replayed: number
   readonly live: number
   readonly duplicates: number
@@ -54,7 +54,7 @@ export interface ConsumerHealth extends Failing {
   readonly parked: number
   readonly parkedReactions: number
   readonly discarded: number
-  readonly batchSizes?: Sizes | undefined
+  readonly batchSizes: Sizes
 }
 
 export interface RelayHealth extends Failing {

@@ -1,3 +1,4 @@
+export { BatchSizes, type SizeCounts } from './batch-sizes.ts'
 export type { ChangedRange } from './checkpoint-audit.ts'
 export { HistoryError, type HistoryErrorCode, isTransient } from './errors.ts'
 export { canonicalPath } from './file-identity.ts'

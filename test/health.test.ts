@@ -37,6 +37,7 @@ test('recorder and consumer tell over HTTP what they do, and what the broker tak
   await until('5 are applied live', () =>
     shows(ofConsumer, `backstory_consumer_live_events_total{${labels}} 5`),
   )
+  assert.match((await ofConsumer('/metrics')).text, /backstory_consumer_batch_events_sum\{[^}]+\} 35/)
   await until('the cursor follows', () => shows(ofConsumer, `backstory_consumer_lag_events{${labels}} 0`))
   assert.ok(await shows(ofRecorder, `backstory_recorder_recorded_events_total{exchange="${exchange}"} 35`))
   assert.match((await ofRecorder('/metrics')).text, /backstory_recorder_batch_events_sum\{[^}]+\} 35/)
