@@ -125,6 +125,15 @@ for (const [what, parts, reason] of [
   })
 }
 
+test('a live consumer is ready while its history is away, and says so, but not without its broker', async (t) => {
+  const away = await served(t, { consumers: [partOf({ ...live, waitingFor: 'history' })] })
+  const { status, text } = await away.get('/readyz')
+  assert.equal(status, 200)
+  assert.match(text, /"reason":"waits for the history"/)
+  const cut = await served(t, { consumers: [partOf({ ...live, waitingFor: 'broker' })] })
+  assert.equal((await cut.get('/readyz')).status, 503)
+})
+
 test('a part that has failed for good makes the process not alive, one that was stopped does not', async (t) => {
   const failed = partOf({ ...live, phase: 'stopped' }, Promise.reject(new Error('handler gave up')))
   const { get } = await served(t, { recorder: partOf(recording), consumers: [failed] })

@@ -51,7 +51,8 @@ export class Judge {
     }
     for (const consumer of consumers) {
       const { consumer: name, phase: state, waitingFor, lastError } = consumer.status
-      const ready = state === 'live'
+      // It goes on live while the history is away; without broker, queue or store it does not.
+      const ready = state === 'live' && (waitingFor === undefined || waitingFor === 'history')
       const reason = waitingFor === undefined ? consumerReasons[state] : `waits for the ${waitingFor}`
       parts.push(this.#judge(consumer, { part: 'consumer', name, state, ready, reason, lastError }))
     }
