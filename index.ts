@@ -5,6 +5,8 @@
  * at any time with `defineConsumer` and `startConsumer`. Importing this does nothing by itself.
  */
 export {
+  type ArgumentValue,
+  applyTopology,
   type Broker,
   BrokerError,
   type BrokerErrorCode,
@@ -15,6 +17,20 @@ export {
   declareTopology,
   deleteTopology,
   historyQueueOf,
+  lintTopology,
+  type NotJudged,
+  planTopology,
+  type QueueToDeclare,
+  type TopologyDifference,
+  type TopologyFinding,
+  type TopologyFindingCode,
+  type TopologyItem,
+  type TopologyLint,
+  type TopologyLintOptions,
+  type TopologyOptions,
+  type TopologyPlan,
+  type TopologyToDeclare,
+  type TopologyToDelete,
 } from './broker/index.ts'
 export {
   auditConsumer,

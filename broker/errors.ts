@@ -3,6 +3,7 @@ export type BrokerErrorCode =
   | 'BROKER_ACCESS_REFUSED'
   | 'BROKER_CHANNEL_LOST'
   | 'BROKER_CLOSED'
+  | 'BROKER_MANAGEMENT_INVALID'
   | 'BROKER_QUEUE_LOST'
   | 'BROKER_TOPOLOGY_MISMATCH'
   | 'BROKER_UNREACHABLE'
@@ -26,6 +27,7 @@ export class BrokerError extends Error {
 const permanentCodes: ReadonlySet<BrokerErrorCode> = new Set([
   'BROKER_ACCESS_REFUSED',
   'BROKER_CLOSED',
+  'BROKER_MANAGEMENT_INVALID',
   'BROKER_TOPOLOGY_MISMATCH',
 ])
 

@@ -2,5 +2,23 @@ export { BrokerChannel, type Delivery } from './channel.ts'
 export { Broker, type BrokerOptions, connectBroker } from './connection.ts'
 export { BrokerError, type BrokerErrorCode, replyCodeOf } from './errors.ts'
 export { fenceIdOf, fenceMessage, newFenceId } from './fence.ts'
-export { consumerQueueOf, deadQueueOf, declareTopology, deleteTopology, historyQueueOf } from './topology.ts'
+export {
+  consumerQueueOf,
+  deadQueueOf,
+  declareTopology,
+  deleteTopology,
+  historyQueueOf,
+  type QueueToDeclare,
+} from './topology.ts'
+export type { ArgumentValue, TopologyDifference } from './topology-inspect.ts'
+export { lintTopology, type TopologyLint, type TopologyLintOptions } from './topology-lint.ts'
+export {
+  applyTopology,
+  planTopology,
+  type TopologyOptions,
+  type TopologyPlan,
+  type TopologyToDelete,
+} from './topology-plan.ts'
+export type { TopologyFinding, TopologyFindingCode } from './topology-rules.ts'
+export type { NotJudged, TopologyItem, TopologyToDeclare } from './topology-survey.ts'
 export { redactUrl } from './url.ts'

@@ -9,7 +9,7 @@ import { peopleLogger } from './logger.ts'
 import { Output } from './output.ts'
 import { type ProgressOptions, showProgress } from './progress.ts'
 import { Screen } from './screen.ts'
-import { brokerSetting, historySetting, type Setting } from './settings.ts'
+import { brokerSetting, historySetting, managementSetting, type Setting } from './settings.ts'
 import { Stop } from './stop.ts'
 
 export class Cli {
@@ -71,6 +71,11 @@ export class Cli {
 
   history(option: string | undefined): Promise<Setting<string>> {
     return historySetting(option, this.#io)
+  }
+
+  /** Undefined where none is named. */
+  management(option: string | undefined): string | undefined {
+    return managementSetting(option, this.#io)
   }
 
   /** @returns What ends it. */

@@ -22,6 +22,7 @@ export interface ParseOptions {
 
 const groups: Readonly<Record<string, string>> = {
   history: 'Read a history: head, list, show, tail',
+  topology: 'Exchanges, queues and bindings: plan, apply, lint',
   consumers: 'See how far consumers are, and whether they are complete: status, certificate',
 }
 

@@ -51,6 +51,14 @@ export async function historySetting(
   return { value: resolve(cwd, defaultHistory), origin: 'default' }
 }
 
+/** The management API's URL, undefined where none is named: it is never guessed from the broker's. */
+export function managementSetting(
+  option: string | undefined,
+  { env }: Pick<SettingsSource, 'env'>,
+): string | undefined {
+  return option ?? (env.BACKSTORY_MANAGEMENT || undefined)
+}
+
 /** A comma may be part of a password: it parts two URLs only before the next one's scheme. */
 function urlsOf(text: string): string[] {
   return text.split(/,\s*(?=amqps?:)/).map((url) => url.trim())

@@ -11,6 +11,9 @@ import { showCommand } from './history-show.ts'
 import { tailCommand } from './history-tail.ts'
 import { publishCommand } from './publish.ts'
 import { recordCommand } from './record.ts'
+import { applyCommand } from './topology-apply.ts'
+import { lintCommand } from './topology-lint.ts'
+import { planCommand } from './topology-plan.ts'
 import { upCommand } from './up.ts'
 
 export const commands: readonly Command[] = [
@@ -26,4 +29,7 @@ export const commands: readonly Command[] = [
   auditCommand,
   statusCommand,
   certificateCommand,
+  planCommand,
+  applyCommand,
+  lintCommand,
 ]

@@ -1,0 +1,204 @@
+/**
+ * A survey: what should be there, beside what is. Looks, and declares nothing.
+ *
+ * Over AMQP alone a difference shows as the first one only, and a binding not at all: what cannot be seen is
+ * `unknown` and told as not judged, never taken for right.
+ */
+import type { Broker } from './connection.ts'
+import {
+  type Arguments,
+  type Destination,
+  type ManagedExchange,
+  type ManagedQueue,
+  ManagementApi,
+} from './management.ts'
+import { historyQueueOf, type QueueToDeclare, type WantedQueue, wantedQueues } from './topology.ts'
+import {
+  type ArgumentValue,
+  type Inspected,
+  inspectExchange,
+  inspectQueue,
+  type TopologyDifference,
+  wantedExchange,
+  wantedOfQueue,
+} from './topology-inspect.ts'
+
+/** An exchange and the queues of its consumers, as `declareTopology()` takes them. */
+export interface TopologyToDeclare {
+  readonly exchange: string
+  readonly queues?: readonly QueueToDeclare[]
+}
+
+export interface TopologyItem {
+  readonly kind: 'exchange' | 'queue' | 'binding'
+  /** Of the exchange or the queue; of a binding, that of its queue. */
+  readonly name: string
+  readonly exchange: string
+  /** `unknown`: it could not be looked at; the survey's `notJudged` says why. */
+  readonly state: 'present' | 'missing' | 'differs' | 'unknown'
+  /** Every argument and property that differs; without the management API the first alone. */
+  readonly differences: readonly TopologyDifference[]
+  /** Of a queue that is there. */
+  readonly messages?: number
+  readonly consumers?: number
+}
+
+export interface NotJudged {
+  readonly what: string
+  /** Why not, and what to do about it. */
+  readonly why: string
+}
+
+/** What the management API knows of an exchange. */
+export interface ManagedTopology {
+  readonly exchange: ManagedExchange | undefined
+  readonly destinations: readonly Destination[]
+  /** By name; the queues that should be there and are. */
+  readonly queues: ReadonlyMap<string, ManagedQueue>
+}
+
+export interface ExchangeSurvey {
+  readonly exchange: string
+  readonly items: readonly TopologyItem[]
+  readonly notJudged: readonly NotJudged[]
+  readonly wanted: readonly WantedQueue[]
+  /** Undefined without the management API. */
+  readonly managed: ManagedTopology | undefined
+}
+
+/**
+ * @param options.management - The management API; undefined without.
+ * @throws BrokerError as `openChannel()` and ManagementApi do; TypeError as `wantedQueues()` does.
+ */
+export async function surveyExchange(
+  broker: Broker,
+  { exchange, queues = [] }: TopologyToDeclare,
+  { management }: { management: ManagementApi | undefined },
+): Promise<ExchangeSurvey> {
+  const wanted = [historyQueueOf(exchange), ...queues].flatMap(wantedQueues)
+  const managed = management && (await manage(management, { exchange, wanted }))
+  const ofExchange = await inspectExchange(broker, exchange)
+  const items = [
+    itemOf(
+      'exchange',
+      { name: exchange, exchange },
+      ofExchange,
+      allDifferences(wantedExchange, managed?.exchange),
+    ),
+  ]
+  for (const queue of wanted) {
+    const found = await inspectQueue(broker, queue)
+    const { name } = queue
+    const all = allDifferences(wantedOfQueue(queue.arguments), managed?.queues.get(name))
+    items.push(itemOf('queue', { name, exchange }, found, all))
+    if (queue.isBound)
+      items.push(
+        bindingOf(
+          { name, exchange },
+          { isThere: !(found.state === 'missing' || ofExchange.state === 'missing'), managed },
+        ),
+      )
+  }
+  return { exchange, items, notJudged: notJudgedOf(items, { managed }), wanted, managed }
+}
+
+export function managementOf(broker: Broker, url: string | undefined): ManagementApi | undefined {
+  if (url === undefined) return undefined
+  // The nodes of a cluster have their virtual hosts in common.
+  const [, path = ''] = /^\w+:\/\/[^/]*\/?([^,]*)/.exec(broker.address) ?? []
+  return new ManagementApi(url, { virtualHost: decodeURIComponent(path) || '/' })
+}
+
+async function manage(
+  management: ManagementApi,
+  { exchange, wanted }: { exchange: string; wanted: readonly WantedQueue[] },
+): Promise<ManagedTopology> {
+  const found = await management.exchange(exchange)
+  const queues = new Map<string, ManagedQueue>()
+  for (const { name } of wanted) {
+    const queue = await management.queue(name)
+    if (queue !== undefined) queues.set(name, queue)
+  }
+  return {
+    exchange: found,
+    destinations: found === undefined ? [] : await management.destinations(exchange),
+    queues,
+  }
+}
+
+function itemOf(
+  kind: 'exchange' | 'queue',
+  { name, exchange }: { name: string; exchange: string },
+  { state, difference, messages, consumers }: Inspected,
+  all: readonly TopologyDifference[],
+): TopologyItem {
+  const first =
+    difference === undefined || all.some(({ property }) => property === difference.property)
+      ? []
+      : [difference]
+  // The broker may be set to overlook some differences when a queue is declared again: they are there.
+  const isDifferent = state !== 'missing' && all.length > 0
+  const differences = state === 'missing' ? [] : [...first, ...all]
+  return { kind, name, exchange, state: isDifferent ? 'differs' : state, differences, messages, consumers }
+}
+
+function bindingOf(
+  names: { name: string; exchange: string },
+  { isThere, managed }: { isThere: boolean; managed: ManagedTopology | undefined },
+): TopologyItem {
+  const isBound = managed?.destinations.some(({ name, type }) => type === 'queue' && name === names.name)
+  const state = !isThere ? 'missing' : isBound === undefined ? 'unknown' : isBound ? 'present' : 'missing'
+  return { kind: 'binding', ...names, state, differences: [] }
+}
+
+/** Arguments that RabbitMQ acts on, and that we never set on some or all queues. */
+const telling = [
+  'x-dead-letter-exchange',
+  'x-dead-letter-routing-key',
+  'x-dead-letter-strategy',
+  'x-delivery-limit',
+  'x-expires',
+  'x-max-length',
+  'x-max-length-bytes',
+  'x-max-priority',
+  'x-message-ttl',
+  'x-overflow',
+  'x-single-active-consumer',
+  'alternate-exchange',
+]
+
+function allDifferences(
+  wanted: Readonly<Record<string, ArgumentValue>>,
+  found: ManagedExchange | ManagedQueue | undefined,
+): TopologyDifference[] {
+  if (found === undefined) return []
+  const there: Arguments = {
+    ...found.arguments,
+    durable: found.durable,
+    auto_delete: found.autoDelete,
+    ...('type' in found ? { type: found.type, internal: found.internal } : { exclusive: found.exclusive }),
+  }
+  const properties = new Set([...Object.keys(wanted), ...telling])
+  return [...properties]
+    .filter((property) => there[property] !== wanted[property])
+    .map((property) => ({ property, wanted: wanted[property], found: there[property] as ArgumentValue }))
+}
+
+function notJudgedOf(
+  items: readonly TopologyItem[],
+  { managed }: { managed: ManagedTopology | undefined },
+): NotJudged[] {
+  const why = 'AMQP does not tell: name the management API'
+  return items.flatMap(({ kind, name, exchange, state }) => {
+    if (state === 'unknown' && kind === 'binding')
+      return { what: `binding of ${name} to exchange ${exchange}`, why }
+    if (state === 'unknown')
+      return {
+        what: `${kind} ${name}`,
+        why: 'this user may not declare it: use one with the right to configure it',
+      }
+    if (state === 'differs' && managed === undefined)
+      return { what: `further differences of ${kind} ${name}`, why }
+    return []
+  })
+}

@@ -1,0 +1,447 @@
+/**
+ * Topology as code, on a broker with the management plugin: what plan, apply and lint see with it and
+ * without. Each finding is made for real.
+ */
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { after, before, type TestContext, test } from 'node:test'
+import type { Options } from 'amqplib'
+import {
+  applyTopology,
+  type Broker,
+  BrokerError,
+  connectBroker,
+  deadQueueOf,
+  declareTopology,
+  historyQueueOf,
+  lintTopology,
+  planTopology,
+  type QueueToDeclare,
+  startRecorder,
+  type TopologyLint,
+  type TopologyLintOptions,
+} from '../index.ts'
+import { placeFor } from './fixtures/backstory.ts'
+import { temporaryFolder } from './fixtures/exchange.ts'
+import { type ManagedBroker, startManagedBroker } from './fixtures/managed-broker.ts'
+import { uniqueName } from './fixtures/names.ts'
+import { until } from './fixtures/until.ts'
+
+let managed: ManagedBroker
+let broker: Broker
+before(async () => {
+  managed = await startManagedBroker()
+  broker = connectBroker({ url: managed.url })
+})
+after(async () => {
+  await broker.close()
+  await managed.stop()
+})
+
+interface Names {
+  readonly exchange: string
+  readonly history: string
+  readonly shipping: string
+}
+
+function newNames(): Names {
+  const exchange = uniqueName()
+  return { exchange, history: historyQueueOf(exchange), shipping: `${exchange}.shipping` }
+}
+
+async function states(
+  { exchange, shipping }: Names,
+  { management, lengthMax }: { management?: string; lengthMax?: number } = {},
+): Promise<Record<string, string>> {
+  const { items } = await planTopology(broker, {
+    topologies: [{ exchange, queues: [{ name: shipping, lengthMax }] }],
+    management,
+  })
+  return Object.fromEntries(items.map(({ kind, name, state }) => [`${kind} ${name}`, state]))
+}
+
+/** Declares by hand what differs from ours. */
+async function withChannel(
+  work: (raw: Awaited<ReturnType<Broker['openChannel']>>['raw']) => Promise<unknown>,
+) {
+  const channel = await broker.openChannel({ confirm: true })
+  try {
+    await work(channel.raw)
+  } finally {
+    await channel.close()
+  }
+}
+
+const quorum = (given: object): Options.AssertQueue => ({
+  durable: true,
+  arguments: { 'x-queue-type': 'quorum', 'x-delivery-limit': 1_000_000, ...given },
+})
+
+test('a plan of what is not there lists all of it, and declares none of it', async () => {
+  const names = newNames()
+  const { exchange, history, shipping } = names
+  for (const management of [undefined, managed.management]) {
+    const all = await states(names, { management })
+    assert.deepEqual(all, {
+      [`exchange ${exchange}`]: 'missing',
+      [`queue ${deadQueueOf(history)}`]: 'missing',
+      [`queue ${history}`]: 'missing',
+      [`binding ${history}`]: 'missing',
+      [`queue ${deadQueueOf(shipping)}`]: 'missing',
+      [`queue ${shipping}`]: 'missing',
+      [`binding ${shipping}`]: 'missing',
+    })
+  }
+})
+
+test('what was applied is what a consumer declares: the next plan has nothing to do', async () => {
+  const { exchange, shipping } = newNames()
+  const topologies = [{ exchange, queues: [shipping, { name: `${exchange}.billing`, lengthMax: 100 }] }]
+  const before = await applyTopology(broker, { topologies, management: managed.management })
+  assert.ok(before.items.every(({ state }) => state === 'missing'))
+  await declareTopology(broker, topologies[0]!)
+  for (const management of [undefined, managed.management]) {
+    const plan = await planTopology(broker, { topologies, management })
+    assert.equal(plan.isUpToDate, true)
+    assert.deepEqual(plan.toDelete, [])
+    assert.equal(plan.notJudged.length, management === undefined ? 3 : 0, 'each binding, without management')
+  }
+})
+
+test('a plan over AMQP names the first argument that differs, with both values, and what is lost with the queue', async () => {
+  const { exchange, history } = newNames()
+  await declareTopology(broker, { exchange })
+  await withChannel(async (raw) => {
+    await raw.deleteQueue(history)
+    await raw.assertQueue(history, quorum({ 'x-max-length': 7 }))
+    await raw.bindQueue(history, exchange, '')
+    raw.publish(exchange, '', Buffer.from('kept'))
+    await raw.waitForConfirms()
+  })
+  const plan = await planTopology(broker, { topologies: [{ exchange }] })
+  const { state, differences } = plan.items.find(({ kind, name }) => kind === 'queue' && name === history)!
+  assert.equal(state, 'differs')
+  assert.equal(differences.length, 1)
+  const [{ property, wanted, found }] = differences as [(typeof differences)[0]]
+  const all: Record<string, unknown[]> = {
+    'x-max-length': [undefined, 7],
+    'x-dead-letter-exchange': ['', undefined],
+    'x-dead-letter-routing-key': [deadQueueOf(history), undefined],
+    'x-dead-letter-strategy': ['at-least-once', undefined],
+    'x-overflow': ['reject-publish', undefined],
+    'x-single-active-consumer': [true, undefined],
+  }
+  assert.deepEqual([wanted, found], all[property])
+  assert.deepEqual(
+    plan.toDelete.map(({ kind, name, messages }) => ({ kind, name, messages })),
+    [{ kind: 'queue', name: history, messages: 1 }],
+  )
+  assert.ok(plan.notJudged.some(({ what }) => what === `further differences of queue ${history}`))
+
+  const whole = await planTopology(broker, { topologies: [{ exchange }], management: managed.management })
+  const seen = whole.items.find(({ kind, name }) => kind === 'queue' && name === history)!
+  assert.deepEqual(
+    Object.fromEntries(seen.differences.map((one) => [one.property, [one.wanted, one.found]])),
+    all,
+    'with the management API each one',
+  )
+  assert.deepEqual(whole.notJudged, [])
+})
+
+test('where something differs nothing at all is declared, and the error names each difference', async () => {
+  const names = newNames()
+  await withChannel((raw) => raw.assertExchange(names.exchange, 'topic', { durable: false }))
+  const { exchange, shipping } = names
+  for (const management of [undefined, managed.management]) {
+    await assert.rejects(
+      applyTopology(broker, { topologies: [{ exchange, queues: [shipping] }], management }),
+      (error) =>
+        error instanceof BrokerError &&
+        error.code === 'BROKER_TOPOLOGY_MISMATCH' &&
+        /type is "topic", not "fanout"/.test(error.message) &&
+        (management === undefined || /durable is false, not true/.test(error.message)),
+    )
+  }
+  assert.equal((await states(names))[`queue ${shipping}`], 'missing')
+})
+
+test('a queue that becomes bounded is to be deleted, with its dead-letter queue', async () => {
+  const { exchange, shipping } = newNames()
+  await declareTopology(broker, { exchange, queues: [shipping] })
+  const topologies = [{ exchange, queues: [{ name: shipping, lengthMax: 10 }] }]
+  const first = await planTopology(broker, { topologies, management: managed.management })
+  assert.deepEqual(
+    first.toDelete.map(({ name }) => name),
+    [shipping, deadQueueOf(shipping)],
+  )
+  await withChannel(async (raw) => {
+    await raw.deleteQueue(shipping)
+    await raw.deleteQueue(deadQueueOf(shipping))
+  })
+  await applyTopology(broker, { topologies })
+  assert.equal((await planTopology(broker, { topologies, management: managed.management })).isUpToDate, true)
+})
+
+/** The findings' codes and queues, once the management plugin has its news of everything. */
+async function lint(
+  { exchange, shipping }: Names,
+  {
+    queues = [shipping],
+    ...options
+  }: Partial<TopologyLintOptions> & { queues?: readonly QueueToDeclare[] } = {},
+): Promise<{ found: string[]; lint: TopologyLint }> {
+  const topologies = [{ exchange, queues }]
+  let result: TopologyLint | undefined
+  await until('the management plugin knows all', async () => {
+    result = await lintTopology(broker, { topologies, management: managed.management, ...options })
+    return result.notJudged.length === 0
+  })
+  const found = result!.findings.map(({ code, queue = '' }) => `${code} ${queue}`.trim())
+  return { found: found.sort(), lint: result! }
+}
+
+/** A topology with a consumer on both queues: a lint finds nothing. */
+async function soundTopology(t: TestContext): Promise<Names> {
+  const names = newNames()
+  await declareTopology(broker, { exchange: names.exchange, queues: [names.shipping] })
+  await consume(t, names.history)
+  await consume(t, names.shipping)
+  return names
+}
+
+async function consume(t: TestContext, queue: string, { prefetch = 10, global = false } = {}): Promise<void> {
+  const channel = await broker.openChannel()
+  t.after(() => channel.close())
+  await channel.raw.prefetch(prefetch, global)
+  await channel.raw.consume(queue, () => {})
+}
+
+test('a sound topology has no finding, and without the management API what was not looked at is listed', async (t) => {
+  const names = await soundTopology(t)
+  assert.deepEqual((await lint(names)).found, [])
+  assert.deepEqual((await lint(names, { forVersion: '4.3' })).found, [])
+  const { exchange, shipping } = names
+  const overAmqp = await lintTopology(broker, { topologies: [{ exchange, queues: [shipping] }] })
+  assert.deepEqual(overAmqp.findings, [])
+  assert.deepEqual(
+    overAmqp.notJudged.map(({ what }) => what),
+    [
+      `binding of ${names.history} to exchange ${exchange}`,
+      `binding of ${shipping} to exchange ${exchange}`,
+      `alternate exchange, policies, prefetch and further queues of exchange ${exchange}`,
+    ],
+  )
+})
+
+test('a recorder and its exchange, as they are started, are sound', async (t) => {
+  const exchange = uniqueName()
+  const history = join(await temporaryFolder(t), 'history.db')
+  const recorder = startRecorder({ broker: managed.url, exchange, history })
+  t.after(() => recorder.close())
+  await until('recording', () => recorder.status.state === 'recording')
+  const { found } = await lint({ exchange, history: historyQueueOf(exchange), shipping: '' }, { queues: [] })
+  assert.deepEqual(found, [])
+})
+
+test('a history queue and a consumer queue that are not bound are findings', async (t) => {
+  const names = await soundTopology(t)
+  await managed.unbind(names.exchange, names.history)
+  await managed.unbind(names.exchange, names.shipping)
+  assert.deepEqual((await lint(names)).found, [
+    `TOPOLOGY_HISTORY_UNBOUND ${names.history}`,
+    `TOPOLOGY_QUEUE_UNBOUND ${names.shipping}`,
+  ])
+})
+
+test('what is missing, and who takes dead letters, is found without the management API too', async () => {
+  const names = newNames()
+  const { exchange, history, shipping } = names
+  await declareTopology(broker, { exchange, queues: [shipping] })
+  await withChannel(async (raw) => {
+    await raw.deleteQueue(deadQueueOf(shipping))
+    await raw.deleteQueue(history)
+  })
+  const { findings } = await lintTopology(broker, { topologies: [{ exchange, queues: [shipping] }] })
+  assert.deepEqual(
+    findings.map(({ code, queue }) => `${code} ${queue}`),
+    [
+      `TOPOLOGY_MISSING ${history}`,
+      `TOPOLOGY_DEAD_QUEUE_MISSING ${deadQueueOf(shipping)}`,
+      `TOPOLOGY_QUEUE_UNCONSUMED ${shipping}`,
+    ],
+  )
+})
+
+test('dead letters and a queue that nobody consumes are findings', async (t) => {
+  const names = newNames()
+  const { exchange, history, shipping } = names
+  await declareTopology(broker, { exchange, queues: [shipping] })
+  await consume(t, history)
+  await withChannel(async (raw) => {
+    raw.publish(exchange, '', Buffer.from('poison'))
+    await raw.waitForConfirms()
+    await new Promise<void>((resolve) => {
+      void raw.consume(shipping, (message) => {
+        raw.nack(message!, false, false)
+        resolve()
+      })
+    })
+    await until(
+      'it is dead-lettered',
+      async () => (await raw.checkQueue(deadQueueOf(shipping))).messageCount === 1,
+    )
+  })
+  assert.deepEqual((await lint(names)).found, [
+    `TOPOLOGY_DEAD_LETTERS ${deadQueueOf(shipping)}`,
+    `TOPOLOGY_QUEUE_UNCONSUMED ${shipping}`,
+  ])
+})
+
+test('a queue or an exchange that nobody named is a finding, until it is named; one of a connection is none', async (t) => {
+  const names = await soundTopology(t)
+  const tap = `${names.exchange}.tap`
+  const own = connectBroker({ url: managed.url })
+  t.after(() => own.close())
+  const ownChannel = await own.openChannel()
+  const { queue } = await ownChannel.raw.assertQueue('', { exclusive: true })
+  await ownChannel.raw.bindQueue(queue, names.exchange, '')
+  await withChannel(async (raw) => {
+    await raw.assertQueue(tap, quorum({}))
+    await raw.bindQueue(tap, names.exchange, '')
+    await raw.bindExchange('amq.fanout', names.exchange, '')
+  })
+  await consume(t, tap)
+  assert.deepEqual((await lint(names)).found, ['TOPOLOGY_QUEUE_UNKNOWN', `TOPOLOGY_QUEUE_UNKNOWN ${tap}`])
+  await withChannel((raw) => raw.unbindExchange('amq.fanout', names.exchange, ''))
+  assert.deepEqual((await lint(names, { knownQueues: [tap] })).found, [])
+})
+
+test('an alternate exchange is found, by argument and by policy', async (t) => {
+  const byArgument = newNames()
+  await withChannel((raw) =>
+    raw.assertExchange(byArgument.exchange, 'fanout', { durable: true, alternateExchange: 'amq.fanout' }),
+  )
+  const { found } = await lint(byArgument)
+  assert.ok(found.includes('TOPOLOGY_ALTERNATE_EXCHANGE'))
+  assert.ok(found.includes('TOPOLOGY_DIFFERS'))
+
+  const byPolicy = await soundTopology(t)
+  await managed.setPolicy(byPolicy.exchange, `^${byPolicy.exchange}$`, { 'alternate-exchange': 'amq.fanout' })
+  assert.deepEqual((await lint(byPolicy)).found, ['TOPOLOGY_ALTERNATE_EXCHANGE'])
+})
+
+test('a policy that lets our queues drop messages is found, with what it sets', async (t) => {
+  const names = await soundTopology(t)
+  await managed.setPolicy(names.exchange, `^${names.history}$`, { 'message-ttl': 60_000, 'max-length': 5 })
+  await until('the policy shows', async () => (await lint(names)).found.length > 0)
+  const { found, lint: result } = await lint(names)
+  // With a bound of the policy's, our reject-publish refuses publishes.
+  assert.deepEqual(found, [
+    `TOPOLOGY_POLICY_OVERRIDES ${names.history}`,
+    `TOPOLOGY_REJECT_PUBLISH ${names.history}`,
+  ])
+  const { message } = result.findings.find(({ code }) => code === 'TOPOLOGY_POLICY_OVERRIDES')!
+  assert.match(message, /max-length 5, message-ttl 60000/)
+})
+
+test('a full queue that would have every publish nacked is found, whoever declared it', async (t) => {
+  const names = await soundTopology(t)
+  const tap = `${names.exchange}.tap`
+  await withChannel(async (raw) => {
+    await raw.assertQueue(tap, quorum({ 'x-max-length': 1, 'x-overflow': 'reject-publish' }))
+    await raw.bindQueue(tap, names.exchange, '')
+  })
+  await consume(t, tap)
+  assert.deepEqual((await lint(names, { knownQueues: [tap] })).found, [`TOPOLOGY_REJECT_PUBLISH ${tap}`])
+})
+
+test('a delivery limit is judged by what the version makes of it', async (t) => {
+  const names = await soundTopology(t)
+  const [endless, none] = [`${names.exchange}.endless`, `${names.exchange}.none`]
+  await withChannel(async (raw) => {
+    await raw.assertQueue(endless, quorum({ 'x-delivery-limit': -1 }))
+    await raw.assertQueue(none, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
+    for (const queue of [endless, none]) await raw.bindQueue(queue, names.exchange, '')
+  })
+  for (const queue of [endless, none]) await consume(t, queue)
+  const knownQueues = [endless, none]
+  const found = async (forVersion: string) => (await lint(names, { knownQueues, forVersion })).found
+  assert.deepEqual(await found('3.10'), [`TOPOLOGY_DELIVERY_LIMIT ${endless}`])
+  assert.deepEqual(await found('4.0'), [`TOPOLOGY_DELIVERY_LIMIT ${none}`])
+})
+
+test('what RabbitMQ 4.3 refuses is found before an upgrade to it, and not before that', async (t) => {
+  const names = await soundTopology(t)
+  const lazy = `${names.exchange}.lazy`
+  const greedy = `${names.exchange}.greedy`
+  await withChannel(async (raw) => {
+    await raw.assertQueue(lazy, { durable: false, arguments: { 'x-queue-mode': 'lazy' } })
+    await raw.assertQueue(greedy, quorum({}))
+    for (const queue of [lazy, greedy]) await raw.bindQueue(queue, names.exchange, '')
+  })
+  await consume(t, lazy, { global: true })
+  await consume(t, greedy, { prefetch: 3_000 })
+  const knownQueues = [lazy, greedy]
+  assert.deepEqual((await lint(names, { knownQueues, forVersion: '4.3' })).found, [
+    `TOPOLOGY_ARGUMENT_DENIED ${lazy}`,
+    `TOPOLOGY_GLOBAL_QOS ${lazy}`,
+    `TOPOLOGY_PREFETCH_CAPPED ${greedy}`,
+    `TOPOLOGY_QUEUE_TRANSIENT ${lazy}`,
+  ])
+  assert.deepEqual((await lint(names, { knownQueues, forVersion: '4.2' })).found, [])
+})
+
+test('a version before 3.10 is a finding', async (t) => {
+  const names = await soundTopology(t)
+  assert.deepEqual((await lint(names, { forVersion: '3.9' })).found, ['TOPOLOGY_VERSION_UNSUPPORTED'])
+})
+
+test('a wrong password of the management API is told, and shown nowhere', async () => {
+  const { exchange } = newNames()
+  const management = managed.management.replace('guest:guest', 'guest:hunter2')
+  await assert.rejects(
+    planTopology(broker, { topologies: [{ exchange }], management }),
+    (error) =>
+      error instanceof BrokerError &&
+      error.code === 'BROKER_ACCESS_REFUSED' &&
+      !/hunter2/.test(`${error.message}${String(error.cause)}`),
+  )
+})
+
+test('backstory topology plans, applies and lints the consumers of a module', async (t) => {
+  const { folder, run } = placeFor(t, managed.url)
+  const { exchange, history } = newNames()
+  await writeFile(
+    join(folder, 'consumers.ts'),
+    `import { defineConsumer } from 'backstory'
+    const on = { '*': () => {} }
+    export default defineConsumer({ name: 'shipping', exchange: '${exchange}', on })
+    export const billing = defineConsumer({ name: 'billing', exchange: '${exchange}', on, queueLengthMax: 10_000 })`,
+  )
+  const all = `${exchange} --consumer consumers.ts --management ${managed.management}`
+  const planned = await run(`topology plan ${all}`)
+  assert.equal(planned.code, 1, planned.stderr)
+  assert.match(planned.stdout, new RegExp(`missing +queue +${exchange}.billing +- +- +to be declared`))
+  assert.match(planned.stderr, /9 to declare, 0 with other properties, 0 to delete/)
+  const applied = await run(`topology apply ${all}`)
+  assert.equal(applied.code, 0, applied.stderr)
+  assert.match(applied.stderr, /Declared 9 of 9/)
+  const again = await run(`topology plan ${all} --json`)
+  assert.equal(again.code, 0, again.stderr)
+  assert.equal((JSON.parse(again.stdout) as { isUpToDate: boolean }).isUpToDate, true)
+  const linted = await run(`topology lint ${exchange} --consumer consumers.ts`)
+  assert.equal(linted.code, 1)
+  assert.match(linted.stdout, new RegExp(`TOPOLOGY_QUEUE_UNCONSUMED\n {2}Nobody consumes queue ${history}`))
+  assert.match(linted.stderr, new RegExp(`Not judged: binding of ${history}`))
+
+  await withChannel((raw) => raw.deleteQueue(`${exchange}.billing`))
+  await withChannel((raw) => raw.assertQueue(`${exchange}.billing`, quorum({})))
+  const refused = await run(`topology apply ${all}`)
+  assert.equal(refused.code, 3)
+  assert.match(refused.stderr, /BROKER_TOPOLOGY_MISMATCH/)
+  assert.match(refused.stderr, /x-max-length is not set, not 10000/)
+  const elsewhere = await run('topology plan invoices --consumer consumers.ts')
+  assert.equal(elsewhere.code, 2)
+  assert.match(elsewhere.stderr, /name that exchange too/)
+})
