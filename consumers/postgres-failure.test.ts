@@ -6,7 +6,10 @@ import { storeFailure } from './postgres-failure.ts'
 
 const url = 'postgres://sales:secret@db.example:5432/sales?sslmode=require'
 const message = toMessage({ type: 'order.placed', data: {} }, { exchange: 'orders', source: '/sales' })
-const event = new MessageEvent({ id: '1', source: '/sales', type: 'order.placed' }, message)
+const event = new MessageEvent(
+  { id: '1', source: '/sales', type: 'order.placed', subject: undefined },
+  message,
+)
 
 /** An error as pg gives it. */
 function sqlError(code: string): Error {

@@ -156,7 +156,7 @@ const lockLease = `
 const endWorker = `
   SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   JOIN backstory_leases ON pid = worker AND backend_start = worker_start
-  WHERE consumer = $1 AND usename = current_user`
+  WHERE consumer = $1 AND usename = session_user`
 
 const raiseGeneration = `
   INSERT INTO backstory_consumers (name, exchange) VALUES ($1, $2)

@@ -207,6 +207,7 @@ class PostgresStore<Tx> implements ConsumerStore<Tx> {
     this.#session = session
     const { rowCount } = await session.client.query(registerWorker, [consumer, this.#owner])
     if (rowCount === 0) throw superseded(consumer, url, 'Another instance has taken the store')
+    await session.client.query(commitToDisk)
     const tx = await prepare(session.client)
     return { session, unit: new PostgresUnit(session, { ...this.#options, tx }) }
   }
@@ -341,6 +342,10 @@ async function checkExchange(
     `${shownAddress(url)} holds consumer ${consumer} of exchange ${found}, not of ${exchange}; name another store`,
   )
 }
+
+/** A delivery is acknowledged after the commit: whoever has set this off for speed did not think of that. */
+const commitToDisk = `
+  SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`
 
 const selectState = { name: 'backstory_state', text: 'SELECT * FROM backstory_consumers WHERE name = $1' }
 /** The identities that wait in a consumer's inbox. */

@@ -301,6 +301,15 @@ test('a statement with too few values is the handler’s mistake, and not a serv
   await assert.rejects(mistaken, { code: '08P01' })
 })
 
+test('a commit is on the disk even where the database waives that', async (t) => {
+  const url = await testPostgres(t)
+  const client = await openNotes(t, url)
+  await client.query(`ALTER DATABASE ${new URL(url).pathname.slice(1)} SET synchronous_commit = off`)
+  const store = await openHeld(t, { url })
+  const { rows } = await store.transaction(({ tx }) => tx.query('SHOW synchronous_commit'))
+  assert.deepEqual(rows, [{ synchronous_commit: 'on' }])
+})
+
 test('several instances that open an empty database at once all find their tables', async (t) => {
   const url = await testPostgres(t)
   const names = ['a', 'b', 'c', 'd', 'e', 'f']
