@@ -10,6 +10,7 @@ import { listCommand } from './history-list.ts'
 import { showCommand } from './history-show.ts'
 import { tailCommand } from './history-tail.ts'
 import { publishCommand } from './publish.ts'
+import { rebuildCommand } from './rebuild.ts'
 import { recordCommand } from './record.ts'
 import { applyCommand } from './topology-apply.ts'
 import { lintCommand } from './topology-lint.ts'
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   publishCommand,
   recordCommand,
   bootstrapCommand,
+  rebuildCommand,
   headCommand,
   listCommand,
   showCommand,
