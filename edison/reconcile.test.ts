@@ -10,6 +10,7 @@ import { migrate } from 'drizzle-orm/better-sqlite3/migrator'
 import type { OrderPlaced } from './events.ts'
 import { reconcile } from './reconcile.ts'
 import { openBook } from './sales/book.ts'
+import { openLedger } from './sales/ledger.ts'
 import { sell } from './sales/sales.ts'
 
 const givenBook = fileURLToPath(new URL('./orders.jsonl', import.meta.url))
@@ -50,16 +51,22 @@ async function sold(t: TestContext, { book = givenBook }: Sold = {}) {
   const production = open('production')
   const shipping = open('shipping')
   const standing = new Map<string, OrderPlaced>()
+  const ledger = openLedger(join(folder, 'sales.db'), { exchange: 'orders' })
   const counts = await sell({
     book: await openBook(book),
-    database: join(folder, 'sales.db'),
-    publisher: {
-      async publish(event) {
-        if (event.type === 'order.placed') standing.set(event.subject, event.data)
-        else standing.delete(event.subject)
+    ledger: {
+      ...ledger,
+      enter(order, content) {
+        ledger.enter(order, content)
+        standing.set(order.external_id, order)
+      },
+      cancel(externalId) {
+        ledger.cancel(externalId)
+        standing.delete(externalId)
       },
     },
   })
+  ledger.close()
   const json = (value: unknown) => (value == null ? null : JSON.stringify(value))
   const addCar = production.prepare('INSERT INTO cars VALUES (?, ?, ?, ?)')
   production.transaction(() => {

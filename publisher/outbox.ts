@@ -8,18 +8,21 @@
  * The outbox has a sequence of its own that lives in the database: dense over restarts, and taken back
  * with a rollback. It is the order in which the events leave.
  */
+import type { Catalog } from '../events/index.ts'
 import { bodyBytesCeiling, bodyBytesUsual, requireInteger, requireName } from './bounds.ts'
 import { openPostgresOutbox, type PostgresOutbox } from './postgres-outbox.ts'
 import type { PostgresOutboxPool } from './postgres-outbox-pool.ts'
 import { openSqliteOutbox, type SqliteOutbox, type SqliteOutboxDatabase } from './sqlite-outbox.ts'
 
-export interface OutboxOptions<Database> {
+export interface OutboxOptions<Database, Events extends Catalog = Catalog> {
   /** A database of better-sqlite3, or a pool of pg: the application's own, which stays open. */
   readonly database: Database
   /** The exchange that its events are for; an outbox each in one database. */
   readonly exchange: string
   /** The `source` of its events, kept with it. Default: the one that it was made with. */
   readonly source?: string
+  /** The event types of the exchange; types `add`. */
+  readonly events?: Events
   /** Default 16 MiB, RabbitMQ 4's own limit. */
   readonly bodyBytesMax?: number
 }
@@ -31,8 +34,12 @@ export interface OutboxOptions<Database> {
  * @throws PublishError `PUBLISH_OUTBOX_FOREIGN` the outbox has another source, or is to be made and no
  *   `source` is given. TypeError for an option out of its range. What the database throws.
  */
-export function openOutbox(options: OutboxOptions<SqliteOutboxDatabase>): SqliteOutbox
-export function openOutbox(options: OutboxOptions<PostgresOutboxPool>): Promise<PostgresOutbox>
+export function openOutbox<Events extends Catalog = Catalog>(
+  options: OutboxOptions<SqliteOutboxDatabase, Events>,
+): SqliteOutbox<Events>
+export function openOutbox<Events extends Catalog = Catalog>(
+  options: OutboxOptions<PostgresOutboxPool, Events>,
+): Promise<PostgresOutbox<Events>>
 export function openOutbox({
   database,
   exchange,

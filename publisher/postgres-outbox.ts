@@ -8,7 +8,7 @@
  *
  * The relay holds one client of the pool, with an advisory lock on it: it ends with the connection.
  */
-import { type EventInput, newEpoch } from '../events/index.ts'
+import { type Catalog, type EventInput, newEpoch } from '../events/index.ts'
 import { knownSource, outsideTransaction } from './bounds.ts'
 import { toRow } from './outbox-message.ts'
 import type { OutboxHead, OutboxRow, OutboxRows, OutboxSession } from './outbox-rows.ts'
@@ -18,8 +18,9 @@ import type {
   PostgresOutboxSession,
 } from './postgres-outbox-pool.ts'
 import { makeTables } from './postgres-outbox-tables.ts'
+import type { EventOf } from './publisher.ts'
 
-export interface PostgresOutbox {
+export interface PostgresOutbox<Events extends Catalog = Catalog> {
   readonly exchange: string
   readonly source: string
   /** For the relay. */
@@ -33,7 +34,7 @@ export interface PostgresOutbox {
    * @throws PublishError `PUBLISH_OUTSIDE_TRANSACTION`, `PUBLISH_TOO_LARGE`. TypeError for an event that
    *   AMQP cannot carry. What the database throws.
    */
-  add(tx: PostgresOutboxClient, event: EventInput): Promise<{ readonly id: string }>
+  add(tx: PostgresOutboxClient, event: EventOf<Events>): Promise<{ readonly id: string }>
 }
 
 interface Settings {

@@ -9,10 +9,11 @@
 import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type EventInput, newEpoch } from '../events/index.ts'
+import { type Catalog, type EventInput, newEpoch } from '../events/index.ts'
 import { knownSource, outsideTransaction } from './bounds.ts'
 import { toRow } from './outbox-message.ts'
 import type { OutboxHead, OutboxRow, OutboxRows, OutboxSession } from './outbox-rows.ts'
+import type { EventOf } from './publisher.ts'
 
 /** What an outbox uses of a database of better-sqlite3. */
 export interface SqliteOutboxDatabase {
@@ -32,7 +33,7 @@ export interface SqliteOutboxStatement {
   safeIntegers(toggle: boolean): this
 }
 
-export interface SqliteOutbox {
+export interface SqliteOutbox<Events extends Catalog = Catalog> {
   readonly exchange: string
   readonly source: string
   /** For the relay. */
@@ -46,7 +47,7 @@ export interface SqliteOutbox {
    * @throws PublishError `PUBLISH_OUTSIDE_TRANSACTION`, `PUBLISH_TOO_LARGE`. TypeError for an event that
    *   AMQP cannot carry. What the database throws.
    */
-  add(tx: SqliteOutboxDatabase, event: EventInput): { readonly id: string }
+  add(tx: SqliteOutboxDatabase, event: EventOf<Events>): { readonly id: string }
 }
 
 export interface SqliteOutboxSettings {

@@ -1,21 +1,22 @@
 /**
- * A sale that dies: `BOOK DATABASE PUBLISHED CONFIRMS` sells BOOK, appends the id of each event it sends
- * to the file PUBLISHED, and kills itself with SIGKILL after that many.
+ * A sale that dies: `BOOK DATABASE EVENTS` sells BOOK and kills itself with SIGKILL in the midst of the
+ * transaction that adds the event of that number.
  */
-import { appendFileSync } from 'node:fs'
 import { openBook } from './book.ts'
+import { openLedger } from './ledger.ts'
 import { sell } from './sales.ts'
 
-const [path, database, published, confirms] = process.argv.slice(2) as [string, string, string, string]
-let left = Number(confirms)
+const [path, database, events] = process.argv.slice(2) as [string, string, string]
+let left = Number(events)
+const ledger = openLedger(database, { exchange: 'orders' })
 await sell({
   book: await openBook(path),
-  database,
-  publisher: {
-    async publish({ id }) {
-      await new Promise((resolve) => setImmediate(resolve))
-      appendFileSync(published, `${id}\n`)
-      if (--left === 0) process.kill(process.pid, 'SIGKILL')
+  ledger: {
+    ...ledger,
+    enter(order, content) {
+      ledger.enter(order, content)
+      left -= 1
+      if (left === 0) process.kill(process.pid, 'SIGKILL')
     },
   },
 })

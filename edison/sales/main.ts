@@ -1,11 +1,11 @@
 /** The sales app: `node --import tsx edison/sales/main.ts --help`. */
 import { parseArgs } from 'node:util'
-import { type Logger, openPublisher } from 'backstory'
-import { orderEvents } from '../events.ts'
+import { type Logger, startRelay } from 'backstory'
 import { openBook } from './book.ts'
+import { openLedger } from './ledger.ts'
 import { type SalesCounts, sell } from './sales.ts'
 
-const help = `Sells an order book: stores each order and publishes its events to the exchange orders.
+const help = `Sells an order book: stores each order with its event, and publishes the events to the exchange orders.
 
 Usage: node --import tsx edison/sales/main.ts [BOOK] [options]
 
@@ -16,7 +16,7 @@ BOOK is a file in JSON Lines, or - for standard input (the default).
   --exchange NAME   default: orders
   --from-line N     first line to read; default: 1
   --to-line N       last line to read; default: the last one
-  --rate N          publish at most N events a second
+  --rate N          sell at most N events a second
   --json            print the counts as one line of JSON
   --help
 
@@ -42,24 +42,30 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(help)
     return 0
   }
-  const { broker, exchange, path, json, ...selling } = options
+  const { broker, exchange, path, json, database, ...selling } = options
   // Before the broker: a wrong path should not wait for a connection.
   const book = path === '-' ? process.stdin : await openBook(path)
-  await using publisher = openPublisher({
-    broker,
-    exchange,
-    source: '/edison/sales',
-    events: orderEvents,
-    logger: troubleLogger,
-  })
-  const counts = await sell({
-    ...selling,
-    book,
-    publisher,
-    onRejected: ({ line, reason }) => console.error(`${line}: ${reason}`),
-  })
-  console.log(json ? JSON.stringify(counts) : inWords(counts))
+  const ledger = openLedger(database, { exchange })
+  try {
+    await using relay = startRelay({ broker, outbox: ledger.outbox, logger: troubleLogger })
+    // What can never be published is no reason to go on selling.
+    relay.stopped.catch((error: Error) => book.destroy(error))
+    const counts = await sell({
+      ...selling,
+      book,
+      ledger,
+      onRejected: ({ line, reason }) => console.error(`${line}: ${reason}`),
+    })
+    await relay.caughtUp()
+    tell(counts, { json })
+  } finally {
+    ledger.close()
+  }
   return 0
+}
+
+function tell(counts: SalesCounts, { json }: { json: boolean }): void {
+  console.log(json ? JSON.stringify(counts) : inWords(counts))
 }
 
 /** Tells why selling waits: the broker is away, and is being tried again. */

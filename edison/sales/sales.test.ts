@@ -9,7 +9,7 @@ import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import Database from 'better-sqlite3'
 import { openBook } from './book.ts'
-import { recordingPublisher } from './publisher.fixture.ts'
+import { openLedger } from './ledger.ts'
 import { type Rejection, type SellOptions, sell } from './sales.ts'
 
 const givenBook = fileURLToPath(new URL('../orders.jsonl', import.meta.url))
@@ -38,30 +38,54 @@ function order(externalId: string, more: object = {}) {
 
 const cancel = (externalId: string) => ({ external_id: externalId, cancel: true })
 
+interface Announced {
+  readonly sequence: number
+  readonly id: string
+  readonly type: string
+  readonly subject: string
+  readonly data: unknown
+}
+
+/** What the outbox of a database holds, in its order: nobody relays here. */
+function announcedIn(path: string): Announced[] {
+  const database = new Database(path, { readonly: true })
+  const rows = database.prepare('SELECT * FROM backstory_outbox ORDER BY sequence').all()
+  database.close()
+  return (rows as { sequence: number; id: string; properties: string; body: Buffer }[]).map((row) => {
+    const { type, headers } = JSON.parse(row.properties)
+    const data = JSON.parse(row.body.toString())
+    return { sequence: row.sequence, id: row.id, type, subject: headers['ce-subject'], data }
+  })
+}
+
 /** A sales desk with a database of its own, that sells books of entries. */
 function desk(t: TestContext, options: Partial<SellOptions> = {}) {
   const database = join(temporaryFolder(t), 'sales.db')
-  const publisher = recordingPublisher()
+  const ledger = openLedger(database, { exchange: 'orders' })
+  t.after(() => ledger.close())
   const rejections: Rejection[] = []
   const onRejected = (rejection: Rejection) => rejections.push(rejection)
   return {
-    database,
-    publisher,
+    ledger,
     rejections,
-    ids: () => publisher.events.map(({ id }) => id),
-    sell: (...entries: unknown[]) =>
-      sell({ book: bookOf(...entries), database, publisher, onRejected, ...options }),
+    announced: () => announcedIn(database),
+    ids: () => announcedIn(database).map(({ id }) => id),
+    sell: (...entries: unknown[]) => sell({ book: bookOf(...entries), ledger, onRejected, ...options }),
   }
 }
 
-test('the given book comes out as counted, and a second sale of it publishes nothing', async (t) => {
-  const { database, publisher, rejections } = desk(t)
+test('the given book comes out as counted, and a second sale of it announces nothing', async (t) => {
+  const { ledger, rejections, announced } = desk(t)
   const onRejected = (rejection: Rejection) => rejections.push(rejection)
-  const first = await sell({ book: await openBook(givenBook), database, publisher, onRejected })
+  const first = await sell({ book: await openBook(givenBook), ledger, onRejected })
   const counts = { lines: 5_205, blank: 5, placed: 5_000, cancelled: 100, alreadySold: 40, rejected: 60 }
   assert.deepEqual(first, counts)
-  assert.equal(publisher.events.length, 5_100)
-  assert.equal(new Set(publisher.events.map(({ id }) => id)).size, 5_100)
+  const events = announced()
+  assert.equal(new Set(events.map(({ id }) => id)).size, 5_100)
+  assert.deepEqual(
+    events.map(({ sequence }) => sequence),
+    Array.from({ length: 5_100 }, (_, index) => index + 1),
+  )
   assert.equal(rejections.length, 60)
   assert.deepEqual(rejections.slice(0, 3), [
     { line: 22, reason: 'customer_name is empty' },
@@ -69,20 +93,23 @@ test('the given book comes out as counted, and a second sale of it publishes not
     { line: 720, reason: 'customer_name is empty' },
   ])
 
-  const second = await sell({ book: await openBook(givenBook), database, publisher })
+  const second = await sell({ book: await openBook(givenBook), ledger })
   // The orders are already sold; their cancellations, already cancelled, are rejected.
   assert.deepEqual(second, { ...counts, placed: 0, cancelled: 0, alreadySold: 5_040, rejected: 160 })
-  assert.equal(publisher.events.length, 5_100)
+  assert.equal(announced().length, 5_100)
 })
 
 test('an order travels with all that the book has, under an id and a subject made of its number', async (t) => {
-  const { sell, publisher } = desk(t)
+  const { sell, announced } = desk(t)
   const sold = order('EC-1', { address: { city: 'Київ' }, options: ['tow bar'], note: 'ring twice' })
   await sell(sold, cancel('EC-1'))
-  assert.deepEqual(publisher.events, [
-    { type: 'order.placed', id: 'order.placed:EC-1', subject: 'EC-1', data: sold },
-    { type: 'order.cancelled', id: 'order.cancelled:EC-1', subject: 'EC-1', data: { external_id: 'EC-1' } },
-  ])
+  assert.deepEqual(
+    announced().map(({ sequence, ...event }) => event),
+    [
+      { type: 'order.placed', id: 'order.placed:EC-1', subject: 'EC-1', data: sold },
+      { type: 'order.cancelled', id: 'order.cancelled:EC-1', subject: 'EC-1', data: { external_id: 'EC-1' } },
+    ],
+  )
 })
 
 test('a repeat is sold once, also after its cancellation; what contradicts the ledger is rejected', async (t) => {
@@ -111,68 +138,83 @@ test('a reason quotes the book without its control characters', async (t) => {
   assert.equal(rejections[0]?.reason, 'cancels \u{fffd}[2J\u{fffd}31m, which was never sold')
 })
 
-test('what was stored and not confirmed is published first at the next start, in its order', async (t) => {
-  const { sell: sellAgain, database, ids } = desk(t)
-  const publisher = recordingPublisher({ refuse: ({ subject }) => subject !== 'EC-2' })
-  const book = bookOf(order('EC-1'), order('EC-2'), cancel('EC-1'), order('EC-3'))
-  await assert.rejects(sell({ book, database, publisher }), { code: 'PUBLISH_UNCONFIRMED' })
-  assert.deepEqual(
-    publisher.events.map(({ id }) => id),
-    ['order.placed:EC-2'],
-  )
-  // Even where there is nothing more to sell.
-  await sellAgain()
-  const owed = ['order.placed:EC-1', 'order.cancelled:EC-1', 'order.placed:EC-3']
-  assert.deepEqual(ids(), owed)
-  await sellAgain(order('EC-4'))
-  assert.deepEqual(ids(), [...owed, 'order.placed:EC-4'])
-})
-
-test('a sale killed between storing and publishing loses no event', async (t) => {
-  const folder = temporaryFolder(t)
-  const database = join(folder, 'sales.db')
-  const published = join(folder, 'published')
+test('an order and its event stand or fall together, also where the sale is killed', async (t) => {
+  const database = join(temporaryFolder(t), 'sales.db')
   const fixture = fileURLToPath(new URL('./killed-sale.fixture.ts', import.meta.url))
-  const arguments_ = ['--import', 'tsx', fixture, givenBook, database, published, '777']
+  const arguments_ = ['--import', 'tsx', fixture, givenBook, database, '777']
   const [code, signal] = await once(spawn(process.execPath, arguments_, { stdio: 'inherit' }), 'exit')
   assert.deepEqual({ code, signal }, { code: null, signal: 'SIGKILL' })
 
-  const ledger = new Database(database, { readonly: true })
-  const owed = ledger.prepare('SELECT count(*) FROM order_events WHERE published = 0').pluck().get()
-  const marked = ledger.prepare('SELECT count(*) FROM order_events WHERE published = 1').pluck().get()
-  ledger.close()
-  assert.ok(Number(owed) > 0, 'nothing was left to publish: the kill came too late to show anything')
+  const ledger = openLedger(database, { exchange: 'orders' })
+  t.after(() => ledger.close())
+  const orders = new Database(database, { readonly: true })
+  t.after(() => orders.close())
+  const expected = () =>
+    orders
+      .prepare(`
+        SELECT 'order.placed:' || external_id FROM orders
+        UNION ALL SELECT 'order.cancelled:' || external_id FROM orders WHERE cancelled ORDER BY 1`)
+      .pluck()
+      .all()
+  const ids = () => announcedIn(database).map(({ id }) => id)
+  assert.deepEqual(ids().sort(), expected())
+  // The page at work when it died is gone as a whole.
+  assert.ok(ids().length > 0 && ids().length < 777)
+  await sell({ book: await openBook(givenBook), ledger })
+  assert.equal(ids().length, 5_100)
+  assert.deepEqual(ids().sort(), expected())
+})
 
-  const publisher = recordingPublisher()
-  await sell({ book: await openBook(givenBook), database, publisher })
-  const before = readFileSync(published, 'utf8').trimEnd().split('\n')
-  assert.equal(before.length, 777)
-  const after = publisher.events.map(({ id }) => id)
-  assert.equal(after.length, 5_100 - Number(marked))
-  assert.equal(new Set([...before, ...after]).size, 5_100)
-  // Sent and not marked is sent again; nothing that follows overtakes it.
-  assert.deepEqual(after.slice(0, 777 - Number(marked)), before.slice(Number(marked)))
+test('a page whose transaction fails leaves neither orders nor events', async (t) => {
+  const { ledger, sell, ids } = desk(t)
+  const failing = (line: string) => {
+    throw new Error(`no ${line}`)
+  }
+  assert.throws(() =>
+    ledger.transaction(() => {
+      ledger.enter(order('EC-1') as never, '{}')
+      failing('commit')
+    }),
+  )
+  assert.equal(ledger.find('EC-1'), undefined)
+  assert.deepEqual(ids(), [])
+  assert.throws(() => ledger.enter(order('EC-2') as never, '{}'), { code: 'PUBLISH_OUTSIDE_TRANSACTION' })
+  await sell(order('EC-1'))
+  assert.deepEqual(ids(), ['order.placed:EC-1'])
+})
+
+test('a database of an earlier version is taken over once all its events are published', async (t) => {
+  const path = join(temporaryFolder(t), 'sales.db')
+  const old = new Database(path)
+  old.exec(readFileSync(new URL('./migrations/0000_orders.sql', import.meta.url), 'utf8'))
+  old.exec(`
+    CREATE TABLE __drizzle_migrations (id SERIAL PRIMARY KEY, hash text NOT NULL, created_at numeric);
+    INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('old', 1795223923123);
+    INSERT INTO orders VALUES ('EC-1', 'Edison One', 1, '2026-01-02', '2026-03-04', 'Ada', '{}', 0);
+    INSERT INTO order_events (type, external_id, published) VALUES ('order.placed', 'EC-1', 0)`)
+  assert.throws(() => openLedger(path, { exchange: 'orders' }), {
+    code: 'SALES_DATABASE_UNUSABLE',
+    message: /finish the sale with the version/,
+  })
+  old.exec('UPDATE order_events SET published = 1')
+  old.close()
+  const ledger = openLedger(path, { exchange: 'orders' })
+  t.after(() => ledger.close())
+  assert.equal(ledger.find('EC-1')?.cancelled, false)
 })
 
 test('two halves of a book sold one after the other count like the whole', async (t) => {
-  const { database, publisher } = desk(t)
+  const { ledger } = desk(t)
   const sellRange = async (range: Pick<SellOptions, 'fromLine' | 'toLine'>) =>
-    sell({ book: await openBook(givenBook), database, publisher, ...range })
+    sell({ book: await openBook(givenBook), ledger, ...range })
   const [one, two] = [await sellRange({ toLine: 2_600 }), await sellRange({ fromLine: 2_601 })]
   assert.equal(one.lines, 2_600)
   assert.equal(one.placed + two.placed, 5_000)
   assert.equal(one.rejected + two.rejected, 60)
 })
 
-test('publishes are pipelined, and never more than a bound', async (t) => {
-  const { database, publisher } = desk(t)
-  await sell({ book: await openBook(givenBook), database, publisher })
-  assert.ok(publisher.inFlightMax >= 200, `${publisher.inFlightMax}`)
-  assert.ok(publisher.inFlightMax <= 1_000, `${publisher.inFlightMax}`)
-})
-
 test('selling waits for onProgress, which sees the counts so far', async (t) => {
-  const { database, publisher } = desk(t)
+  const { ledger } = desk(t)
   let calls = 0
   const onProgress: SellOptions['onProgress'] = async ({ lines }) => {
     calls++
@@ -182,7 +224,7 @@ test('selling waits for onProgress, which sees the counts so far', async (t) => 
   const book = Readable.from(
     ['EC-1', 'EC-2', 'EC-3'].map((id) => Buffer.from(`${JSON.stringify(order(id))}\n`)),
   )
-  await sell({ book, database, publisher, onProgress })
+  await sell({ book, ledger, onProgress })
   assert.equal(calls, 3)
 })
 
@@ -195,22 +237,21 @@ test('a rate spreads the events over time', async (t) => {
   await assert.rejects(desk(t, { rate: 0 }).sell(), TypeError)
 })
 
-test('a failure of the book is thrown once what was stored is published', async (t) => {
-  const { database, publisher, ids } = desk(t)
+test('a failure of the book is thrown, and what was stored stays sold', async (t) => {
+  const { ledger, ids } = desk(t)
   async function* book() {
     yield Buffer.from(`${JSON.stringify(order('EC-1'))}\n`)
     throw Object.assign(new Error('the disk is gone'), { code: 'EIO' })
   }
-  await assert.rejects(sell({ book: book(), database, publisher }), { code: 'EIO' })
+  await assert.rejects(sell({ book: book(), ledger }), { code: 'EIO' })
   assert.deepEqual(ids(), ['order.placed:EC-1'])
 })
 
 test('a database that is none is refused by code, and left as it was', async (t) => {
   const database = join(temporaryFolder(t), 'sales.db')
   writeFileSync(database, 'this is no SQLite database, whatever it is called\n'.repeat(50))
-  const sold = sell({ book: bookOf(), database, publisher: recordingPublisher() })
-  await assert.rejects(sold, { code: 'SALES_DATABASE_UNUSABLE' })
+  const open = (path: string) => () => openLedger(path, { exchange: 'orders' })
+  assert.throws(open(database), { code: 'SALES_DATABASE_UNUSABLE' })
   assert.match(readFileSync(database, 'utf8'), /^this is no SQLite database/)
-  const nowhere = sell({ book: bookOf(), database: '/nowhere/sales.db', publisher: recordingPublisher() })
-  await assert.rejects(nowhere, { code: 'SALES_DATABASE_UNUSABLE' })
+  assert.throws(open('/nowhere/sales.db'), { code: 'SALES_DATABASE_UNUSABLE' })
 })

@@ -1,5 +1,5 @@
 /**
- * Sales: every order of the book is stored, then published, once.
+ * Sales: every order of the book is stored once, and its event with it.
  *
  * What becomes of a line, in the order in which the ledger is asked:
  *
@@ -12,14 +12,13 @@
  * - a blank line is **blank**; whatever is no entry or breaks a rule of order.ts is **rejected**.
  *
  * So lines = blank + placed + cancelled + alreadySold + rejected. The process may be killed at any
- * point: what was stored and not published goes out first at the next start, and the lines that were
- * read before come out as already sold.
+ * point: the next sale finds the lines that were stored as already sold, and the relay publishes what was
+ * stored and not published.
  */
 import { setTimeout } from 'node:timers/promises'
-import { Announcer, type OrderPublisher } from './announcer.ts'
 import { type BookLine, type ReadBookOptions, readBook } from './book.ts'
 import { differingFields } from './content.ts'
-import { type Ledger, openLedger } from './ledger.ts'
+import type { Ledger } from './ledger.ts'
 import { createEntryCheck, type Entry } from './order.ts'
 
 /** What became of the lines that were read. */
@@ -42,10 +41,8 @@ export interface Rejection {
 export interface SellOptions extends Pick<ReadBookOptions, 'fromLine' | 'toLine'> {
   /** The book's bytes: `openBook(path)`, standard input, anything that gives chunks. */
   readonly book: AsyncIterable<Uint8Array>
-  /** Path of sales' SQLite file, made where it does not exist. */
-  readonly database: string
-  readonly publisher: OrderPublisher
-  /** Events a second to publish at most; unlimited by default. */
+  readonly ledger: Ledger
+  /** Events a second at most; unlimited by default. */
   readonly rate?: number
   /** Called for each rejected line, in the order of the book. */
   readonly onRejected?: (rejection: Rejection) => void
@@ -54,43 +51,27 @@ export interface SellOptions extends Pick<ReadBookOptions, 'fromLine' | 'toLine'
 }
 
 /**
- * Sells an order book; resolves when the last event is confirmed.
+ * Sells an order book; resolves when all of it is stored.
  *
- * @throws SalesError `SALES_DATABASE_UNUSABLE`; what reading the book throws; what `publish` rejects
- *   with. The orders stored until then stay sold, and their events go out first at the next sale.
+ * @throws what reading the book throws. The orders stored until then stay sold.
  */
 export async function sell(options: SellOptions): Promise<SalesCounts> {
-  const { book, database, publisher, fromLine, toLine, rate, onRejected, onProgress } = options
+  const { book, ledger, fromLine, toLine, rate, onRejected, onProgress } = options
   if (rate !== undefined && !(rate > 0)) throw new TypeError(`Expected \`rate\` to be above 0, got ${rate}`)
   const counts: SalesCounts = { lines: 0, blank: 0, placed: 0, cancelled: 0, alreadySold: 0, rejected: 0 }
-  const ledger = openLedger(database)
-  try {
-    const announcer = new Announcer({ ledger, publisher })
-    const toEntry = createEntryCheck()
-    // A page is at most 50 ms of the rate, so that events leave evenly.
-    const pageSize = rate === undefined ? 200 : Math.min(200, Math.ceil(rate / 20))
-    try {
-      await announcer.announce()
-      const startedAt = performance.now()
-      for await (const page of readBook(book, { fromLine, toLine, pageSize })) {
-        const rejections = ledger.transaction(() => enterPage(page, { ledger, counts, toEntry }))
-        for (const rejection of rejections) onRejected?.(rejection)
-        await announcer.announce()
-        await onProgress?.({ ...counts })
-        if (rate === undefined) continue
-        const aheadMs = startedAt + ((counts.placed + counts.cancelled) / rate) * 1_000 - performance.now()
-        if (aheadMs > 1) await setTimeout(aheadMs)
-      }
-      await announcer.settle()
-    } catch (error) {
-      // What is in flight is marked before the ledger closes; a second failure would hide the first.
-      await announcer.settle().catch(() => {})
-      throw error
-    }
-    return counts
-  } finally {
-    ledger.close()
+  const toEntry = createEntryCheck()
+  // A page is at most 50 ms of the rate, so that events leave evenly.
+  const pageSize = rate === undefined ? 200 : Math.min(200, Math.ceil(rate / 20))
+  const startedAt = performance.now()
+  for await (const page of readBook(book, { fromLine, toLine, pageSize })) {
+    const rejections = ledger.transaction(() => enterPage(page, { ledger, counts, toEntry }))
+    for (const rejection of rejections) onRejected?.(rejection)
+    await onProgress?.({ ...counts })
+    if (rate === undefined) continue
+    const aheadMs = startedAt + ((counts.placed + counts.cancelled) / rate) * 1_000 - performance.now()
+    if (aheadMs > 1) await setTimeout(aheadMs)
   }
+  return counts
 }
 
 interface Desk {
