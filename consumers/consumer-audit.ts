@@ -9,13 +9,17 @@
 import type { Identity } from '../events/index.ts'
 import type { HistoryReader } from '../history/index.ts'
 import { blockOf, missingOf, positionsABlock } from './applied-blocks.ts'
+import { checkBounds } from './bounds.ts'
 import { type Certificate, certify } from './certificate.ts'
 import type { ConsumerMarks, MarksTransaction } from './consumer-marks.ts'
 import { ConsumerError } from './errors.ts'
 
-export interface MissingEvent extends Identity {
+export interface MissingEvent {
   readonly position: number
-  readonly type: string
+  /** Undefined, as `id` and `type` are, where the history does not hold it any more either. */
+  readonly source: string | undefined
+  readonly id: string | undefined
+  readonly type: string | undefined
   readonly subject: string | undefined
 }
 
@@ -83,7 +87,8 @@ export async function auditConsumer(
  * begins again there at once; one that does not run, when it is started.
  *
  * @returns The new cursor, undefined where nothing is missing: then nothing is changed.
- * @throws ConsumerError `CONSUMER_STORE_UNAVAILABLE`, `CONSUMER_AHEAD`; HistoryError.
+ * @throws ConsumerError `CONSUMER_STORE_UNAVAILABLE`, `CONSUMER_AHEAD`; `CONSUMER_HISTORY_TRUNCATED` where
+ *   the history does not hold that position any more; HistoryError.
  */
 export async function repairConsumer(
   marks: ConsumerMarks,
@@ -92,9 +97,12 @@ export async function repairConsumer(
   return await marks.write(async (transaction) => {
     const { consumer, state } = await transaction.snapshot()
     const { cursor } = state
-    requireNotAhead(consumer, cursor, (await history.bounds()).head)
+    const bounds = await history.bounds()
+    requireNotAhead(consumer, cursor, bounds.head)
     const first = await firstMissing(transaction, cursor)
     if (first === undefined) return undefined
+    // With that cursor it would be refused at its next start, and nothing would be mended.
+    checkBounds(consumer, first - 1, bounds)
     for (let after = first; after < cursor; ) {
       const page = await history.identities({ after, upTo: cursor, limit: pageLimit })
       const last = page.at(-1)
@@ -141,10 +149,10 @@ async function missingBetween(transaction: MarksTransaction, from: number, to: n
 async function eventsAt(history: HistoryReader, positions: readonly number[]): Promise<MissingEvent[]> {
   const events: MissingEvent[] = []
   for (const position of positions) {
-    const event = await history.at(position)
-    if (event === undefined) continue
-    const { source, id, type, subject } = event
+    const { source, id, type, subject } = (await history.at(position)) ?? gone
     events.push({ position, source, id, type, subject })
   }
   return events
 }
+
+const gone = { source: undefined, id: undefined, type: undefined, subject: undefined }

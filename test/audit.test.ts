@@ -181,6 +181,16 @@ test('what a consumer has missed is named by position, and after a repair it app
   const done = database.prepare('SELECT id FROM done ORDER BY rowid').pluck().all()
   database.close()
   assert.deepEqual(done, [...ids(1, 16), ...ids(18, 50), '17'])
+
+  forgetEvent(store, { position: 5, source, id: '5' })
+  await recorder.close()
+  tamper(place, 'DELETE FROM events WHERE position <= 20')
+  const gone = await audited('--repair')
+  assert.equal(gone.code, 5)
+  assert.match(gone.stdout, /^5 +- +- +- +-$/m)
+  assert.match(gone.stderr, /^CONSUMER_HISTORY_TRUNCATED: /m)
+  await using _recorder = startRecorder({ broker, exchange, history })
+  await run()
 })
 
 function removeEffect(store: string, id: string): void {

@@ -34,11 +34,10 @@ export async function auditConsumer(cli: Cli, options: ConsumerToAudit): Promise
   return await withHistory(cli, { history: options.history, exchange }, async (history) => {
     await using marks = await openConsumerMarks({ store, consumer: name })
     const audit = await auditOf(cli, marks, history)
-    const cursor = options.repair ? await repairConsumer(marks, history) : undefined
-    const repair = cursor === undefined ? {} : { repair: { cursor } }
-    if (options.json) await cli.output.json({ ...audit, ...repair })
-    else await cli.output.lines([...certificateList(audit.certificate), ...missingTable(audit)])
+    if (!options.json) await cli.output.lines([...certificateList(audit.certificate), ...missingTable(audit)])
     cli.say(verdictOf(name, audit))
+    const cursor = options.repair ? await repairConsumer(marks, history) : undefined
+    if (options.json) await cli.output.json({ ...audit, ...(cursor !== undefined && { repair: { cursor } }) })
     if (cursor !== undefined) {
       cli.say(
         `Consumer ${name} goes back to position ${count(cursor)}: while it runs at once, else when it is started, it applies what it has missed, and only that`,
@@ -98,7 +97,7 @@ function verdictOf(name: string, { clean, missing, unrecorded, certificate }: Co
     return `Consumer ${name} has missed ${count(missing.count)} of ${count(cursor)} events; --repair lets it apply them`
   }
   if (!clean) {
-    return `Consumer ${name} has missed no position up to ${count(cursor)}, but its checksum is not the history's: its store or the history was changed by hand. Audit the history, or build the consumer's tables anew`
+    return `Consumer ${name} has missed no position up to ${count(cursor)}, but its checksum is not the history's: its store or the history was changed by hand. \`backstory audit ${certificate.exchange}\` tells of the history; \`backstory rebuild\` makes the consumer's tables anew`
   }
   const beyond = unrecorded.count === 0 ? '' : `; ${count(unrecorded.count)} more are not recorded yet`
   return `Consumer ${name} has missed nothing up to position ${count(cursor)}${beyond}`

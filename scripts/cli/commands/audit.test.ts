@@ -54,12 +54,13 @@ test('each finding is a row, and the exit code is 1', async (t) => {
   })
 })
 
-test('the progress bar and the words go to standard error, the data to standard output', async (t) => {
+test('on a terminal too, standard output has the data alone', async (t) => {
   const history = sequencedHistory(t)
   await history.record(inOrder(20_000), { batch: 1_000 })
   const cwd = dirname(history.path)
   const ran = await runCli('audit --history history.db --json'.split(' '), { cwd, terminal: true })
   assert.equal(JSON.parse(ran.stdout).clean, true)
+  assert.match(ran.stdout, /^[^\n]+\n$/)
   assert.match(ran.stderr, /The history of orders is clean\n/)
 })
 
