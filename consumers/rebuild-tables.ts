@@ -59,11 +59,14 @@ export async function swapTables(
       if (names.has(keyOf(name)))
         database.exec(`DROP ${type === 'view' ? 'VIEW' : 'TABLE'} main.${quoted(name)}`)
     make(database, ['table', 'index'], draft)
+    // SQLite keeps what is within a virtual table from everyone who does not ask for that.
+    database.unsafeMode(draft.some(({ type }) => type === 'shadow'))
     for (const { name, type } of draft) {
       if (type !== 'table' && type !== 'shadow') continue
       copyRows(database, name)
       await between()
     }
+    database.unsafeMode(false)
     make(database, ['view', 'trigger'], draft)
     copyNumbers(database, draft)
     if (brokenReferences(database, referring) > broken) {

@@ -4,7 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type CloudEvent, MessageEvent, silentLogger, toMessage } from '../events/index.ts'
-import { openHistory, openHistoryWriter, openSqlite, type SqliteDatabase } from '../history/index.ts'
+import {
+  openHistory,
+  openHistoryWriter,
+  openSqlite,
+  type SqliteDatabase,
+  type StoredEvent,
+} from '../history/index.ts'
 import { Applier } from './applier.ts'
 import { certify } from './certificate.ts'
 import {
@@ -31,6 +37,8 @@ export interface RebuildPlace {
   consume(definition: ConsumerDefinition, upTo: number, live?: readonly number[]): Promise<void>
   /** The consumer, taken in hand as a running one has it. */
   open(definition: ConsumerDefinition): Promise<OpenConsumer>
+  /** Events of the history. */
+  page(after: number, upTo: number): Promise<StoredEvent[]>
   query<Row = unknown>(sql: string): Promise<Row[]>
   /** Changes the store by another hand's connection. */
   exec(sql: string): Promise<void>
@@ -105,6 +113,12 @@ export async function rebuildPlace(t: TestContext): Promise<RebuildPlace> {
       if (live.length > 0) await applier.live(live.map(orderPlaced), () => {})
       await reader.close()
       await close()
+    },
+    async page(after, upTo) {
+      const reader = openHistory({ path: history })
+      const page = await reader.read({ after, upTo })
+      await reader.close()
+      return page
     },
     query: (sql) => onStore((database) => database.prepare(sql).all() as never[]),
     exec: (sql) => onStore((database) => void database.exec(sql)),
