@@ -19,7 +19,23 @@ export { ConsumerError, type ConsumerErrorCode } from './errors.ts'
 export type { WaitingFor } from './hand-over.ts'
 export { openConsumerMarks } from './open-marks.ts'
 export { readStore } from './open-store.ts'
+export type { ParkedChange } from './parked-change.ts'
+export {
+  type MarkOptions,
+  openParkedEvents,
+  type ParkedAction,
+  type ParkedDetails,
+  type ParkedEntry,
+  type ParkedEvents,
+  type ParkedGroup,
+  type ParkedList,
+  type ParkedMark,
+  type ParkedOutcome,
+  type ParkedSelection,
+  type ParkedState,
+} from './parked-events.ts'
 export type { ParkedError, ParkedEvent, ParkingCounts, ParkReason, Part } from './parking.ts'
 export { type RebuildOptions, type RebuildProgress, type Rebuilt, rebuildConsumer } from './rebuild.ts'
+export { type RedriveOptions, type RedriveProgress, redriveParked } from './redrive-parked.ts'
 export { readSqliteStore, type StoredConsumer } from './sqlite-store-reader.ts'
 export type { ConsumerState, Phase } from './store.ts'

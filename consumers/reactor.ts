@@ -78,9 +78,9 @@ export class Reactor<Tx> {
    * @param options.isCareful - After a process that died at work.
    * @throws ConsumerError `CONSUMER_HANDLER_FAILED` where nothing is to be parked.
    */
-  async run({ isCareful }: { isCareful: boolean }): Promise<void> {
+  async run(options: { isCareful: boolean }): Promise<void> {
     const { signal } = this.#options
-    this.#careful = isCareful ? carefulMax : 0
+    this.begin(options)
     const wake = () => this.wake()
     signal.addEventListener('abort', wake)
     try {
@@ -92,6 +92,11 @@ export class Reactor<Tx> {
     } finally {
       signal.removeEventListener('abort', wake)
     }
+  }
+
+  /** Before the first `step()` without `run()`. */
+  begin({ isCareful }: { isCareful: boolean }): void {
+    this.#careful = isCareful ? carefulMax : 0
   }
 
   /** Runs what there is to run now, or some of it. */

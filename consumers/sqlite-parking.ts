@@ -164,6 +164,13 @@ function toCounts(rows: readonly CountRow[]): ParkingCounts {
 }
 
 export function toParked(row: ParkedRow): ParkedEvent {
+  return { ...parkedFields(row), version: row.version, message: messageOf(row) }
+}
+
+/** All but the message. */
+export function parkedFields(
+  row: Omit<ParkedRow, 'exchange' | 'routing_key' | 'properties' | 'body' | 'edited_body' | 'version'>,
+): Omit<ParkedEvent, 'message' | 'version'> {
   return {
     number: row.number,
     part: row.part,
@@ -179,8 +186,6 @@ export function toParked(row: ParkedRow): ParkedEvent {
     parkedAt: row.parked_at,
     dueAt: row.due_at ?? undefined,
     edited: row.edited_properties !== null,
-    version: row.version,
-    message: messageOf(row),
   }
 }
 
@@ -194,7 +199,7 @@ function messageOf(row: ParkedRow): Message {
   }
 }
 
-function toError(row: ParkedRow): ParkedError | undefined {
+function toError(row: Parameters<typeof parkedFields>[0]): ParkedError | undefined {
   if (row.error_group === null) return undefined
   return {
     name: row.error_name!,
