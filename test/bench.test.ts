@@ -44,6 +44,7 @@ test('a quick bench measures every row beside its peers, and writes only JSON to
     rows.map(({ row, peers }) => [row, peers.map(({ target }) => target)]),
     [
       ['publish', [0.85]],
+      ['relay', [0.5]],
       ['record', [0.65, undefined]],
       ['replay', [3, 3, 1.3]],
       ['bootstrap', [0.5]],

@@ -22,10 +22,11 @@ import { measureRow, type Row, type RowName, type RowResult } from './row.ts'
 import { bootstrap } from './rows/bootstrap.ts'
 import { publish } from './rows/publish.ts'
 import { record } from './rows/record.ts'
+import { relay } from './rows/relay.ts'
 import { replay } from './rows/replay.ts'
 import { type Report, tableOf } from './table.ts'
 
-const rows: Record<RowName, Row> = { publish, record, replay, bootstrap }
+const rows: Record<RowName, Row> = { publish, relay, record, replay, bootstrap }
 
 process.exitCode = await main()
 

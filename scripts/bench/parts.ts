@@ -2,6 +2,7 @@
 
 export const parts = {
   publisher: () => import('./ours/publisher.ts'),
+  relay: () => import('./ours/relay.ts'),
   recorder: () => import('./ours/recorder.ts'),
   replay: () => import('./ours/replay.ts'),
   bootstrap: () => import('./ours/bootstrap.ts'),

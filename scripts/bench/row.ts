@@ -10,7 +10,7 @@ import { PartProcess } from './part-process.ts'
 import type { PartName, SetupOf } from './parts.ts'
 import { median, type Rates, type Ratio, ratesOf, ratioOf } from './statistics.ts'
 
-export const rowNames = ['publish', 'record', 'replay', 'bootstrap'] as const
+export const rowNames = ['publish', 'relay', 'record', 'replay', 'bootstrap'] as const
 
 export type RowName = (typeof rowNames)[number]
 
