@@ -42,7 +42,6 @@ export interface Destination {
 
 export type Arguments = Readonly<Record<string, unknown>>
 
-const timeoutMs = 5_000
 const responseBytesMax = 4 * 1_024 * 1_024
 
 export class ManagementApi {
@@ -50,9 +49,13 @@ export class ManagementApi {
   readonly #path: string
   readonly #virtualHost: string
   readonly #authorization: string | undefined
+  readonly #timeoutMs: number
 
-  /** @throws TypeError where `url` is no http: or https: URL; the message shows no password. */
-  constructor(url: string, { virtualHost }: { virtualHost: string }) {
+  /**
+   * @param options.timeoutMs - For each answer, whole. Default 5,000.
+   * @throws TypeError where `url` is no http: or https: URL; the message shows no password.
+   */
+  constructor(url: string, { virtualHost, timeoutMs = 5_000 }: { virtualHost: string; timeoutMs?: number }) {
     const parsed = URL.canParse(url) ? new URL(url) : undefined
     if (parsed === undefined || !['http:', 'https:'].includes(parsed.protocol)) {
       throw new TypeError('Expected `management` to be a URL such as http://user:password@host:15672')
@@ -61,6 +64,7 @@ export class ManagementApi {
     this.#origin = origin
     // Behind a proxy it may have a path of its own.
     this.#path = pathname.replace(/\/$/, '')
+    this.#timeoutMs = timeoutMs
     this.#virtualHost = encodeURIComponent(virtualHost)
     const credentials = Buffer.from(`${decoded(username)}:${decoded(password)}`)
     if (username !== '') this.#authorization = `Basic ${credentials.toString('base64')}`
@@ -118,12 +122,16 @@ export class ManagementApi {
     }
   }
 
-  /** The prefetch that the consumers of a channel share; undefined where the channel is not known (yet). */
-  async globalPrefetch(channel: string): Promise<number | undefined> {
-    const { global_prefetch_count: count } = recordOf(
+  /**
+   * The prefetch that the consumers of a channel share; undefined where the channel is not known (yet),
+   * `untold` where it is and this version does not say, as RabbitMQ 4 does not.
+   */
+  async globalPrefetch(channel: string): Promise<number | 'untold' | undefined> {
+    const { prefetch_count: own, global_prefetch_count: shared } = recordOf(
       await this.#get(`channels/${encodeURIComponent(channel)}`),
     )
-    return typeof count === 'number' ? count : undefined
+    if (typeof shared === 'number') return shared
+    return typeof own === 'number' ? 'untold' : undefined
   }
 
   /**
@@ -151,7 +159,11 @@ export class ManagementApi {
       ...(this.#authorization && { authorization: this.#authorization }),
     }
     try {
-      return await fetch(address, { headers, redirect: 'manual', signal: AbortSignal.timeout(timeoutMs) })
+      return await fetch(address, {
+        headers,
+        redirect: 'manual',
+        signal: AbortSignal.timeout(this.#timeoutMs),
+      })
     } catch (cause) {
       throw this.#unreachable(cause)
     }
@@ -187,7 +199,7 @@ export class ManagementApi {
     const reason = inner instanceof Error ? inner.message : String(inner)
     return new BrokerError(
       'BROKER_UNREACHABLE',
-      `No management API answered at ${this.#origin} within ${timeoutMs} ms (${reason}); enable the plugin rabbitmq_management, or name another address`,
+      `No management API answered at ${this.#origin} within ${this.#timeoutMs} ms (${reason}); enable the plugin rabbitmq_management, or name another address`,
       { cause },
     )
   }

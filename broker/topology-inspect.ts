@@ -156,10 +156,7 @@ function lost(what: string, cause: unknown): BrokerError {
 const inequivalent =
   /inequivalent arg '([^']+)' for .* but current is (none|.*?'(.*?)'(?: of type '\w+')?)"?$/
 
-function differenceIn(
-  message: string,
-  wanted: Readonly<Record<string, ArgumentValue>>,
-): TopologyDifference {
+function differenceIn(message: string, wanted: Readonly<Record<string, ArgumentValue>>): TopologyDifference {
   const [, property, current, value = ''] = inequivalent.exec(message) ?? []
   if (property === undefined) return { property: 'declaration', wanted: undefined, found: message }
   return {

@@ -199,14 +199,19 @@ class Lint {
     const { name, consumers } = judged
     const counts = await queueCounts(this.#broker, name)
     let seen = 0
+    let untold = 0
     for (const { prefetch, channel } of consumers) {
-      const globalPrefetch = await management.globalPrefetch(channel)
-      if (globalPrefetch === undefined) continue
+      const shared = await management.globalPrefetch(channel)
+      if (shared === undefined) continue
       seen += 1
-      this.#report(
-        { exchange, queue: name },
-        complaintsAboutPrefetch({ ...judged, prefetch, globalPrefetch }, version),
-      )
+      if (shared === 'untold') untold += 1
+      const globalPrefetch = shared === 'untold' ? 0 : shared
+      const complaints = complaintsAboutPrefetch({ ...judged, prefetch, globalPrefetch }, version)
+      this.#report({ exchange, queue: name }, complaints)
+    }
+    if (untold > 0) {
+      const why = 'this RabbitMQ does not tell: look for global_qos among its deprecated features in use'
+      this.notJudged.push({ what: `global prefetch of the consumers of queue ${name}`, why })
     }
     if (counts !== undefined && counts.consumers > seen) {
       const what = `the prefetch of ${counts.consumers - seen} consumers of queue ${name}`

@@ -195,7 +195,7 @@ async function lint(
   let result: TopologyLint | undefined
   await until('the management plugin knows all', async () => {
     result = await lintTopology(broker, { topologies, management: managed.management, ...options })
-    return result.notJudged.length === 0
+    return !result.notJudged.some(({ why }) => why.includes('try again'))
   })
   const found = result!.findings.map(({ code, queue = '' }) => `${code} ${queue}`.trim())
   return { found: found.sort(), lint: result! }
@@ -383,12 +383,17 @@ test('what RabbitMQ 4.3 refuses is found before an upgrade to it, and not before
   await consume(t, lazy, { global: true })
   await consume(t, greedy, { prefetch: 3_000 })
   const knownQueues = [lazy, greedy]
-  assert.deepEqual((await lint(names, { knownQueues, forVersion: '4.3' })).found, [
+  const { found, lint: result } = await lint(names, { knownQueues, forVersion: '4.3' })
+  const isTold = result.notJudged.length === 0
+  assert.deepEqual(found, [
     `TOPOLOGY_ARGUMENT_DENIED ${lazy}`,
-    `TOPOLOGY_GLOBAL_QOS ${lazy}`,
+    ...(isTold ? [`TOPOLOGY_GLOBAL_QOS ${lazy}`] : []),
     `TOPOLOGY_PREFETCH_CAPPED ${greedy}`,
     `TOPOLOGY_QUEUE_TRANSIENT ${lazy}`,
   ])
+  // RabbitMQ 4 does not tell of a global prefetch.
+  if (!isTold)
+    assert.match(result.notJudged.map(({ what }) => what).join(), new RegExp(`global prefetch .* ${lazy}`))
   assert.deepEqual((await lint(names, { knownQueues, forVersion: '4.2' })).found, [])
 })
 
