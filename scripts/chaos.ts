@@ -7,6 +7,7 @@
 import { parseOptions, usage } from './chaos/options.ts'
 import { runChaos } from './chaos/run.ts'
 import { verdictText } from './chaos/verdict-text.ts'
+import { ServiceError } from './services/errors.ts'
 
 process.exitCode = await main()
 
@@ -25,7 +26,14 @@ async function main(): Promise<number> {
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort())
   const say = (line: string) => void process.stderr.write(`${line}\n`)
-  const report = await runChaos(options, { say, signal: stop.signal })
-  process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : verdictText(report))
-  return report.ok ? 0 : 1
+  try {
+    const report = await runChaos(options, { say, signal: stop.signal })
+    process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : verdictText(report))
+    return report.ok ? 0 : 1
+  } catch (error) {
+    if (stop.signal.aborted) say('Interrupted')
+    else if (error instanceof ServiceError) say(`${error.message}\n(${error.code})`)
+    else throw error
+    return 2
+  }
 }

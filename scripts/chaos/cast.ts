@@ -6,26 +6,49 @@ export const publishers = ['publisher-1', 'publisher-2'] as const
 export const seller = 'seller'
 export const recorder = 'recorder'
 /** `production` is there from the start, `shipping` too, its handlers failing now and then; `archive` joins late. */
-export const consumers = ['production', 'shipping', 'archive'] as const
+const embedded = ['production', 'shipping', 'archive'] as const
+/** One consumer on a PostgreSQL store, in two processes: one works, the other one stands by. */
+const instances = ['accounting-1', 'accounting-2'] as const
+
+export const lateConsumer = 'archive'
+export const failingConsumer = 'shipping'
+export const sharedConsumer = 'accounting'
 
 export type PublisherName = (typeof publishers)[number]
-export type ConsumerName = (typeof consumers)[number]
-export type ProcessName = PublisherName | ConsumerName | typeof seller | typeof recorder
+export type ConsumerName = (typeof embedded)[number] | typeof sharedConsumer
+export type ProcessName =
+  | PublisherName
+  | typeof seller
+  | typeof recorder
+  | (typeof embedded)[number]
+  | (typeof instances)[number]
 
-export const lateConsumer: ConsumerName = 'archive'
-export const failingConsumer: ConsumerName = 'shipping'
-/** Those that end when they are asked to, with nothing left to publish. */
-export const sources: readonly ProcessName[] = [...publishers, seller]
-export const processNames: readonly ProcessName[] = [...sources, recorder, ...consumers]
-/** Those whose store has a disk that can be full. */
-export const storeOwners: readonly ProcessName[] = [seller, recorder, ...consumers]
-
-export function isConsumer(name: string): name is ConsumerName {
-  return (consumers as readonly string[]).includes(name)
+export interface Cast {
+  /** Those that end when they are asked to, with nothing left to publish. */
+  readonly sources: readonly ProcessName[]
+  /** Those that consume, with whom they are. */
+  readonly consumers: ReadonlyMap<ProcessName, ConsumerName>
+  readonly processes: readonly ProcessName[]
+  /** Those whose store has a disk that can be full. */
+  readonly storeOwners: readonly ProcessName[]
 }
 
-export function isSource(name: ProcessName): boolean {
-  return sources.includes(name)
+/** @param options.postgres - Whether there is a PostgreSQL, and the consumer that has its store there. */
+export function castOf({ postgres }: { postgres: boolean }): Cast {
+  const sources: ProcessName[] = [...publishers, seller]
+  const consumers = new Map<ProcessName, ConsumerName>(embedded.map((name) => [name, name]))
+  if (postgres) for (const name of instances) consumers.set(name, sharedConsumer)
+  return {
+    sources,
+    consumers,
+    processes: [...sources, recorder, ...consumers.keys()],
+    storeOwners: [seller, recorder, ...embedded],
+  }
+}
+
+/** Each consumer once, in however many processes it is. */
+export function consumersOf({ consumers }: Pick<Cast, 'consumers'>): ConsumerName[] {
+  return [...new Set(consumers.values())]
 }
 
 /** The `source` of a publisher's events. */

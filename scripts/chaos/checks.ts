@@ -6,7 +6,7 @@
  */
 import { type Broker, consumerQueueOf, deadQueueOf, historyQueueOf } from '../../broker/index.ts'
 import { auditHistory, openHistory } from '../../index.ts'
-import { consumers, failingConsumer, publishers, seller, sourceOf, subjectOf } from './cast.ts'
+import { consumersOf, failingConsumer, publishers, seller, sourceOf, subjectOf } from './cast.ts'
 import { type Effect, readEffects } from './effects.ts'
 import { type Account, readLedger } from './ledger.ts'
 import { readOrders } from './orders.ts'
@@ -83,6 +83,7 @@ export async function check({ scene, broker, settled, purged }: Evidence): Promi
       begun.map((id, index) => [`${source} ${id}`, index] as const),
     ),
   )
+  const consumers = consumersOf(scene.cast)
   const late: Record<string, number> = {}
   const effects: unknown[] = []
   const once: unknown[] = []
@@ -123,7 +124,7 @@ export async function check({ scene, broker, settled, purged }: Evidence): Promi
     order: result(rows, order),
     certificate: result(consumers.length, await unlevel(scene)),
     'order-and-event': result(orders.length, orderAndEvent(orders, history)),
-    dead: result(consumers.length + 1, await deadLetters(broker)),
+    dead: result(consumers.length + 1, await deadLetters(scene, broker)),
   }
   const ok = Object.values(checks).every((one) => one.ok)
   return { checks, ok, events: history.length, confirmed: confirmed.length, late }
@@ -256,7 +257,7 @@ async function sequenceFindings(scene: Scene, accounts: ReadonlyMap<string, Acco
 
 async function unlevel(scene: Scene): Promise<unknown[]> {
   const findings: unknown[] = []
-  for (const consumer of consumers) {
+  for (const consumer of consumersOf(scene.cast)) {
     try {
       const certificate = await certificateOf(scene, consumer)
       if (!certificate.level) findings.push(certificate)
@@ -267,13 +268,13 @@ async function unlevel(scene: Scene): Promise<unknown[]> {
   return findings
 }
 
-async function deadLetters(broker: Broker): Promise<unknown[]> {
+async function deadLetters(scene: Scene, broker: Broker): Promise<unknown[]> {
   const findings: unknown[] = []
   const channel = await broker.openChannel()
   try {
     for (const queue of [
       historyQueueOf(exchange),
-      ...consumers.map((name) => consumerQueueOf(exchange, name)),
+      ...consumersOf(scene.cast).map((name) => consumerQueueOf(exchange, name)),
     ]) {
       const messages = await channel.count(deadQueueOf(queue))
       if (messages > 0) findings.push({ queue: deadQueueOf(queue), messages })

@@ -2,8 +2,8 @@
  * What a consumer of a chaos run does: a row an event, in a table without a key, so that an event that
  * takes effect twice leaves two rows. They are counted by themselves, apart from the toolkit's own marks.
  */
-import { openSqlite } from '../../history/index.ts'
-import { type ConsumerDefinition, defineConsumer } from '../../index.ts'
+import { isPostgresUrl, openPostgres, openSqlite } from '../../history/index.ts'
+import { type ConsumerDefinition, defineConsumer, type PostgresClient } from '../../index.ts'
 
 export interface Effect {
   readonly source: string
@@ -55,6 +55,33 @@ export function effectsConsumer({
   })
 }
 
+/** The same in PostgreSQL, where nothing fails. */
+export function postgresEffectsConsumer({
+  name,
+  exchange,
+}: {
+  name: string
+  exchange: string
+}): ConsumerDefinition<Record<string, never>, PostgresClient, PostgresClient> {
+  return defineConsumer({
+    name,
+    exchange,
+    async prepare(database: PostgresClient) {
+      await database.query(`CREATE TABLE IF NOT EXISTS effects (number bigint GENERATED ALWAYS AS IDENTITY,
+        source text NOT NULL, id text NOT NULL, replayed integer NOT NULL)`)
+      return database
+    },
+    on: {
+      '*': ({ source, id }, { tx, replayed }) =>
+        tx.query({
+          name: 'effect',
+          text: 'INSERT INTO effects (source, id, replayed) VALUES ($1, $2, $3)',
+          values: [source, id, replayed ? 1 : 0],
+        }),
+    },
+  })
+}
+
 const attemptsMax = 3
 
 /** By the event's number, so that the same ones fail in every run. */
@@ -78,12 +105,29 @@ class Tries {
   }
 }
 
-/** In the order in which they were written. */
-export async function readEffects(path: string): Promise<Effect[]> {
+/**
+ * In the order in which they were written.
+ *
+ * @param store - A path, or the URL of a PostgreSQL database.
+ */
+export async function readEffects(store: string): Promise<Effect[]> {
+  return isPostgresUrl(store) ? await fromPostgres(store) : await fromSqlite(store)
+}
+
+async function fromSqlite(path: string): Promise<Effect[]> {
   const database = await openSqlite(path, { readonly: true })
   try {
     return database.prepare('SELECT source, id, replayed FROM effects ORDER BY rowid').all() as Effect[]
   } finally {
     database.close()
+  }
+}
+
+async function fromPostgres(url: string): Promise<Effect[]> {
+  const client = await openPostgres(url, { name: 'backstory chaos' })
+  try {
+    return (await client.query<Effect>('SELECT source, id, replayed FROM effects ORDER BY number')).rows
+  } finally {
+    await client.end()
   }
 }

@@ -28,6 +28,8 @@ export const faultKinds = [
   'node-kill',
   /** A node of the broker is shut down in order; started again after `forMs`. */
   'node-restart',
+  /** SIGKILL to PostgreSQL; started again after `forMs`. */
+  'postgres-kill',
   /** The consumer that was not there yet joins. */
   'join',
 ] as const

@@ -49,13 +49,19 @@ export async function inject(fault: Fault, { scene, broker }: Injection): Promis
     case 'purge-queue':
       return await onQueue(kind, consumerQueueOf(exchange, target), broker)
     case 'node-kill':
-    case 'node-restart': {
-      const node = scene.cluster.nodes[Number(target)]!
-      await (kind === 'node-kill' ? node.kill() : node.shutDown())
-      await sleep(forMs)
-      await node.start()
-      return undefined
-    }
+    case 'node-restart':
+      return await scene.onceUp('nodes', async () => {
+        const node = scene.cluster.nodes[Number(target)]!
+        await (kind === 'node-kill' ? node.kill() : node.shutDown())
+        await sleep(forMs)
+        await node.start()
+      })
+    case 'postgres-kill':
+      return await scene.onceUp('postgres', async () => {
+        await scene.postgres!.kill()
+        await sleep(forMs)
+        await scene.postgres!.start()
+      })
     case 'join':
       scene.child(name).start()
       return undefined

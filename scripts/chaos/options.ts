@@ -8,6 +8,8 @@ export interface ChaosOptions {
   readonly seconds: number
   readonly nodes: number
   readonly rabbitmq: RabbitmqChoice
+  /** Whether a consumer in two processes has its store in PostgreSQL. */
+  readonly postgres: boolean
   readonly perSecond: number
   readonly settleSeconds: number
   /** Which deliberately broken build the processes run; undefined for ours. */
@@ -24,6 +26,7 @@ export const usage = `npm run chaos -- [options]
   --nodes N           1, or 3 for a cluster. Default 1.
   --rabbitmq 3|4      The installed one, or RabbitMQ 4 in a folder of its own, prepared at the first use by
                       root on Debian. Default: the installed one, whichever it is.
+  --postgres          One consumer more, in two processes, on a private PostgreSQL that is killed too.
   --rate N            Events a second of each publisher. Default 150.
   --settle-seconds S  How long all may take to come to rest afterwards. Default 90.
   --break NAME        Run a deliberately broken build, which a check must catch:
@@ -32,7 +35,7 @@ ${breakNames.map((name) => `${' '.repeat(22)}${name.padEnd(18)} without ${breaks
   --json              One JSON object on standard output.
   --help
 
-Exit code: 0 where every check holds, 1 where one does not, 2 for a wrong argument.
+Exit code: 0 where every check holds, 1 where one does not, 2 where it could not be run.
 
 Examples:
   npm run chaos -- --seed 7 --seconds 120
@@ -51,6 +54,7 @@ export function parseOptions(args: readonly string[]): ChaosOptions | undefined 
       seconds: { type: 'string', default: '60' },
       nodes: { type: 'string', default: '1' },
       rabbitmq: { type: 'string', default: '3' },
+      postgres: { type: 'boolean', default: false },
       rate: { type: 'string', default: '150' },
       'settle-seconds': { type: 'string', default: '90' },
       break: { type: 'string' },
@@ -67,6 +71,7 @@ export function parseOptions(args: readonly string[]): ChaosOptions | undefined 
     seconds: parseCount('--seconds', values.seconds, { max: 86_400 }),
     nodes: parseCount('--nodes', values.nodes, { max: 7 }),
     rabbitmq: parseRabbitmq(values.rabbitmq),
+    postgres: values.postgres,
     perSecond: parseCount('--rate', values.rate, { max: 10_000 }),
     settleSeconds: parseCount('--settle-seconds', values['settle-seconds'], { max: 3_600 }),
     broken: values.break === undefined ? undefined : parseBreak(values.break),

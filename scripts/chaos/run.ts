@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Broker, connectBroker } from '../../broker/index.ts'
 import type { ConsumerStatus, RecorderStatus, RelayStatus } from '../../index.ts'
+import { findOrInstallPostgres } from '../services/private-postgres.ts'
 import { BrokenBuild } from './break/broken-build.ts'
-import { isConsumer, isSource, lateConsumer, type ProcessName, seller } from './cast.ts'
+import { lateConsumer, type ProcessName, seller, sharedConsumer } from './cast.ts'
 import { check, type Verdict } from './checks.ts'
 import { startChaosCluster } from './cluster.ts'
 import type { Fault } from './fault.ts'
@@ -21,6 +22,7 @@ export interface ChaosReport extends Verdict {
   readonly seed: number
   readonly seconds: number
   readonly nodes: number
+  readonly postgres: boolean
   /** The broken build that ran; undefined for ours. */
   readonly broken: string | undefined
   readonly rabbitmq: string
@@ -42,12 +44,13 @@ export async function runChaos(
   const folder = await mkdtemp(join(tmpdir(), 'backstory-chaos-'))
   const build = broken === undefined ? undefined : new BrokenBuild(broken, join(folder, 'broken'))
   const cluster = await startChaosCluster({ nodes, rabbitmq: options.rabbitmq, say })
+  const postgres = options.postgres ? await findOrInstallPostgres({ say }) : undefined
   const broker = connectBroker({ url: cluster.nodes.map(({ url }) => url), name: 'backstory chaos' })
-  const scene = await Scene.open({ cluster, folder, perSecond, nodeArgs: build?.nodeArgs ?? [] })
+  const scene = await Scene.open({ cluster, postgres, folder, perSecond, nodeArgs: build?.nodeArgs ?? [] })
   let isKept = keep
   try {
     await startAll(scene, { say, signal })
-    const schedule = drawSchedule({ seed, seconds, nodes })
+    const schedule = drawSchedule({ seed, seconds, nodes, postgres: options.postgres })
     say(`Seed ${seed}: ${schedule.length} faults in ${seconds} s; logs in ${folder}`)
     const faults = await injectAll(schedule, { scene, broker, seconds, say, signal })
     say('Waiting until all has settled')
@@ -60,6 +63,7 @@ export async function runChaos(
       seed,
       seconds,
       nodes,
+      postgres: options.postgres,
       broken,
       rabbitmq: await versionOf(broker),
       faults,
@@ -71,7 +75,7 @@ export async function runChaos(
   } finally {
     await broker.close()
     await scene.close({ keep: isKept })
-    await cluster.stop()
+    await Promise.all([cluster.stop(), postgres?.stop()])
     if (!isKept) await rm(folder, { recursive: true, force: true })
   }
 }
@@ -91,11 +95,14 @@ async function startAll(
 
 function isAtWork(scene: Scene, name: ProcessName): boolean {
   const { report } = scene.child(name)
+  const consumer = scene.cast.consumers.get(name)
   if (report === undefined) return false
-  if (isConsumer(name))
+  // One of two stands by, and does not work.
+  if (consumer === sharedConsumer) return true
+  if (consumer !== undefined)
     return (report as ConsumerStatus).phase === 'live' && (report as ConsumerStatus).live > 0
   if (name === seller) return (report as RelayStatus).relayed > 0
-  if (isSource(name)) return (report as { confirmed: number }).confirmed > 0
+  if (scene.cast.sources.includes(name)) return (report as { confirmed: number }).confirmed > 0
   return (report as RecorderStatus).recorded > 0
 }
 

@@ -5,15 +5,17 @@
 import { mkdirSync } from 'node:fs'
 import { cp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { PrivatePostgres } from '../services/private-postgres.ts'
 import {
+  type Cast,
   type ConsumerName,
-  consumers,
+  castOf,
   failingConsumer,
   type ProcessName,
   publishers,
   seller,
+  sharedConsumer,
   sourceOf,
-  storeOwners,
 } from './cast.ts'
 import { Child, type ProgramName } from './child.ts'
 import type { ChaosCluster } from './cluster.ts'
@@ -24,6 +26,8 @@ export const exchange = 'chaos'
 
 export interface SceneOptions {
   readonly cluster: ChaosCluster
+  /** For the consumer that has its store there. Default: no such consumer. */
+  readonly postgres: PrivatePostgres | undefined
   readonly folder: string
   /** Events a second, of each publisher. */
   readonly perSecond: number
@@ -33,15 +37,20 @@ export interface SceneOptions {
 
 export class Scene {
   readonly cluster: ChaosCluster
+  readonly postgres: PrivatePostgres | undefined
+  readonly cast: Cast
   readonly children = new Map<ProcessName, Child>()
   /** Of each process, one a node. */
   readonly #proxies = new Map<ProcessName, readonly FaultProxy[]>()
   readonly #disks = new Map<ProcessName, Disk>()
   readonly #options: SceneOptions
   readonly #logs: string
+  readonly #comingUp = new Map<'nodes' | 'postgres', Promise<void>>()
 
   private constructor(options: SceneOptions) {
     this.cluster = options.cluster
+    this.postgres = options.postgres
+    this.cast = castOf({ postgres: options.postgres !== undefined })
     this.#options = options
     this.#logs = join(options.folder, 'logs')
     mkdirSync(this.#logs, { recursive: true })
@@ -58,7 +67,9 @@ export class Scene {
     return join(this.disk('recorder').folder, 'history.db')
   }
 
+  /** A path, or a URL. */
   store(consumer: ConsumerName): string {
+    if (consumer === sharedConsumer) return this.postgres!.url
     return join(this.disk(consumer).folder, `${consumer}.db`)
   }
 
@@ -82,6 +93,14 @@ export class Scene {
     return this.#disks.get(name)!
   }
 
+  /** Waits until what was taken down before is up again, however long that takes this machine. */
+  async onceUp(service: 'nodes' | 'postgres', fault: () => Promise<void>): Promise<undefined> {
+    const before = this.#comingUp.get(service) ?? Promise.resolve()
+    const up = before.then(fault)
+    this.#comingUp.set(service, up)
+    await up
+  }
+
   /**
    * Ends every process, and takes away network and disks.
    *
@@ -100,7 +119,7 @@ export class Scene {
   async #build(): Promise<void> {
     const { cluster, folder } = this.#options
     const settleMs = cluster.nodes.length === 1 ? 10 : 1_000
-    for (const name of storeOwners) this.#disks.set(name, new Disk(join(folder, 'disks', name)))
+    for (const name of this.cast.storeOwners) this.#disks.set(name, new Disk(join(folder, 'disks', name)))
     await this.#add('recorder', 'recorder', { exchange, history: this.history })
     for (const [index, name] of publishers.entries()) {
       await this.#add(name, 'publisher', {
@@ -118,8 +137,8 @@ export class Scene {
       database: this.orders,
       perSecond: this.#options.perSecond,
     })
-    for (const name of consumers) {
-      await this.#add(name, 'consumer', {
+    for (const [process, name] of this.cast.consumers) {
+      await this.#add(process, 'consumer', {
         name,
         exchange,
         history: this.history,

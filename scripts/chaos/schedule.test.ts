@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { faultKinds } from './fault.ts'
 import { drawSchedule } from './schedule.ts'
 
-const options = { seconds: 120, nodes: 1 }
+const options = { seconds: 120, nodes: 1, postgres: true }
 const schedules = Array.from({ length: 50 }, (_, seed) => drawSchedule({ ...options, seed }))
 
 test('the same seed draws the same faults, another seed others', () => {
@@ -15,6 +15,14 @@ test('every kind of fault is drawn, and one consumer joins late in every schedul
   const drawn = new Set(schedules.flat().map(({ kind }) => kind))
   assert.deepEqual([...drawn].sort(), [...faultKinds].sort())
   for (const schedule of schedules) assert.equal(schedule.filter(({ kind }) => kind === 'join').length, 1)
+})
+
+test('a run without PostgreSQL has no fault and no process of it', () => {
+  const faults = Array.from({ length: 50 }, (_, seed) => drawSchedule({ ...options, seed, postgres: false }))
+  for (const { kind, target } of faults.flat()) {
+    assert.notEqual(kind, 'postgres-kill')
+    assert.doesNotMatch(target, /accounting/)
+  }
 })
 
 test('faults come in the order of their times, and every one ends with the schedule', () => {

@@ -4,7 +4,7 @@
  * The same seed, length and number of nodes give the same schedule. What the processes make of it is up to
  * the machine: where exactly a kill strikes in their work differs from run to run.
  */
-import { consumers, isConsumer, lateConsumer, processNames, recorder, storeOwners } from './cast.ts'
+import { type Cast, castOf, consumersOf, lateConsumer, recorder, sharedConsumer } from './cast.ts'
 import type { Fault, FaultKind } from './fault.ts'
 import { Random } from './random.ts'
 
@@ -12,6 +12,8 @@ export interface ScheduleOptions {
   readonly seed: number
   readonly seconds: number
   readonly nodes: number
+  /** Whether there is a PostgreSQL. Default false. */
+  readonly postgres?: boolean
 }
 
 /**
@@ -36,13 +38,15 @@ const weights: Readonly<Record<Exclude<FaultKind, 'join'>, { weight: number; for
   'fill-disk': { weight: 3, forMs: [500, 4_000] },
   'node-kill': { weight: 4, forMs: [0, 2_000] },
   'node-restart': { weight: 2, forMs: [0, 1_000] },
+  'postgres-kill': { weight: 2, forMs: [0, 3_000] },
 }
 
 /** Faults in the order of their times. */
-export function drawSchedule({ seed, seconds, nodes }: ScheduleOptions): Fault[] {
+export function drawSchedule({ seed, seconds, nodes, postgres = false }: ScheduleOptions): Fault[] {
   const random = new Random(seed)
   const endMs = seconds * 1_000
   const joinMs = Math.round((endMs * random.between(25, 60)) / 100)
+  const targets = targetsOf(castOf({ postgres }), nodes)
   const busy = new Busy()
   const faults: Fault[] = [{ atMs: joinMs, kind: 'join', target: lateConsumer, forMs: 0 }]
   const add = (fault: Fault) => {
@@ -51,7 +55,7 @@ export function drawSchedule({ seed, seconds, nodes }: ScheduleOptions): Fault[]
   // What a recorder has not yet recorded when a consumer joins is what a hand-over can lose.
   if (random.chance(50)) add(lagging(random, joinMs - random.between(0, 500)))
   for (let atMs = 0; atMs < endMs; atMs += random.between(gapMs.min, gapMs.max)) {
-    const fault = draw(random, { atMs, joinMs, nodes })
+    const fault = draw(random, { atMs, joinMs, targets })
     if (fault === undefined) continue
     add(fault)
     for (const companion of companionsOf(random, fault)) add(companion)
@@ -67,6 +71,7 @@ function companionsOf(random: Random, { atMs, kind, target, forMs }: Fault): Fau
       return [lagging(random, atMs)]
     // Up to `prefetch` deliveries are with the consumer already, out of a purge's reach.
     case 'purge-queue':
+      if (target === sharedConsumer) return []
       return [{ atMs: Math.max(0, atMs - 3_500), kind: 'pause', target, forMs: random.between(3_600, 4_500) }]
     // What it holds because it cannot write must not be lost with it.
     case 'fill-disk': {
@@ -87,34 +92,41 @@ function lagging(random: Random, atMs: number): Fault {
 
 function draw(
   random: Random,
-  { atMs, joinMs, nodes }: { atMs: number; joinMs: number; nodes: number },
+  { atMs, joinMs, targets }: { atMs: number; joinMs: number; targets: Targets },
 ): Fault | undefined {
-  const kind = drawKind(random)
+  const kind = drawKind(random, targets)
   const { forMs: range } = weights[kind]
   const forMs = range === undefined ? 0 : random.between(...range)
-  const target = random.pick(targetsOf(kind, nodes))
+  const target = random.pick(targets[kind])
   if (target === lateConsumer && atMs < joinMs + 200) return undefined
   if (kind.startsWith('node-') && atMs < firstNodeKillMs) return undefined
   return { atMs, kind, target, forMs }
 }
 
-function drawKind(random: Random): keyof typeof weights {
-  const kinds = Object.keys(weights) as (keyof typeof weights)[]
+function drawKind(random: Random, targets: Targets): keyof typeof weights {
+  const kinds = (Object.keys(weights) as (keyof typeof weights)[]).filter((kind) => targets[kind].length > 0)
   return random.pick(kinds.flatMap((kind) => new Array<typeof kind>(weights[kind].weight).fill(kind)))
 }
 
-function targetsOf(kind: FaultKind, nodes: number): readonly string[] {
-  switch (kind) {
-    case 'delete-queue':
-    case 'purge-queue':
-      return consumers
-    case 'fill-disk':
-      return storeOwners
-    case 'node-kill':
-    case 'node-restart':
-      return Array.from({ length: nodes }, (_, node) => String(node))
-    default:
-      return processNames
+type Targets = Readonly<Record<keyof typeof weights, readonly string[]>>
+
+function targetsOf(cast: Cast, nodes: number): Targets {
+  const { processes, storeOwners } = cast
+  const queues = consumersOf(cast)
+  const numbers = Array.from({ length: nodes }, (_, node) => String(node))
+  return {
+    kill: processes,
+    pause: processes,
+    cut: processes,
+    silence: processes,
+    partition: processes,
+    delay: processes,
+    'delete-queue': queues,
+    'purge-queue': queues,
+    'fill-disk': storeOwners,
+    'node-kill': numbers,
+    'node-restart': numbers,
+    'postgres-kill': queues.includes(sharedConsumer) ? ['postgres'] : [],
   }
 }
 
@@ -160,7 +172,9 @@ function resourceOf({ kind, target }: Fault): string | undefined {
       return 'nodes'
     case 'delete-queue':
     case 'purge-queue':
-      return isConsumer(target) ? `queue ${target}` : undefined
+      return `queue ${target}`
+    case 'postgres-kill':
+      return 'postgres'
     case 'join':
       return undefined
   }

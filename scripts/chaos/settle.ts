@@ -4,8 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Broker, consumerQueueOf, historyQueueOf } from '../../broker/index.ts'
-import { type Certificate, certify, openHistory, readSqliteStore } from '../../index.ts'
-import { type ConsumerName, consumers, sources } from './cast.ts'
+import { type Certificate, certify, openHistory, readStore } from '../../index.ts'
+import { type ConsumerName, consumersOf } from './cast.ts'
+import type { Child } from './child.ts'
 import { exchange, type Scene } from './scene.ts'
 
 export interface Settled {
@@ -25,7 +26,9 @@ export async function settle(
 ): Promise<Settled> {
   const startedAt = performance.now()
   const elapsed = () => Math.round(performance.now() - startedAt)
-  const codes = await Promise.all(sources.map((name) => scene.child(name).stop({ timeoutMs })))
+  const codes = await Promise.all(
+    scene.cast.sources.map((name) => finish(scene.child(name), { deadline: startedAt + timeoutMs })),
+  )
   const isDone = codes.every((code) => code === 0)
   let seen = { key: '', times: 0 }
   while (isDone && elapsed() < timeoutMs) {
@@ -37,13 +40,28 @@ export async function settle(
   return { isSettled: false, afterMs: elapsed(), statuses: await statusesOf(scene, broker, codes) }
 }
 
+/**
+ * Lets a source publish what it has begun, and end.
+ *
+ * @returns Its exit code: 0 where it did.
+ */
+async function finish(child: Child, { deadline }: { deadline: number }): Promise<number | null> {
+  for (;;) {
+    // One that has just been started would die of the signal.
+    while (child.report === undefined && performance.now() < deadline) await sleep(pollMs)
+    const code = await child.stop({ timeoutMs: Math.max(0, deadline - performance.now()) })
+    if (code === 0 || performance.now() >= deadline) return code
+    child.start()
+  }
+}
+
 /** The head that all are level with, as a text; undefined where they are not. */
 async function levelHead(scene: Scene, broker: Broker): Promise<string | undefined> {
   try {
-    const waiting = await queueLengths(broker)
+    const waiting = await queueLengths(scene, broker)
     if (Object.values(waiting).some((length) => length !== 0)) return undefined
     const heads: number[] = []
-    for (const consumer of consumers) {
+    for (const consumer of consumersOf(scene.cast)) {
       const certificate = await certificateOf(scene, consumer)
       if (!certificate.level) return undefined
       heads.push(certificate.head)
@@ -59,7 +77,7 @@ async function levelHead(scene: Scene, broker: Broker): Promise<string | undefin
 export async function certificateOf(scene: Scene, consumer: ConsumerName): Promise<Certificate> {
   const reader = openHistory({ path: scene.history, exchange })
   try {
-    const stored = (await readSqliteStore(scene.store(consumer))).find(({ name }) => name === consumer)
+    const stored = (await readStore(scene.store(consumer))).find(({ name }) => name === consumer)
     if (stored === undefined) throw new Error(`Consumer ${consumer} has no marks yet`)
     return await certify({ ...stored, consumer, exchange }, reader)
   } finally {
@@ -67,13 +85,13 @@ export async function certificateOf(scene: Scene, consumer: ConsumerName): Promi
   }
 }
 
-async function queueLengths(broker: Broker): Promise<Record<string, number>> {
+async function queueLengths(scene: Scene, broker: Broker): Promise<Record<string, number>> {
   const channel = await broker.openChannel()
   try {
     const lengths: Record<string, number> = {}
     for (const queue of [
       historyQueueOf(exchange),
-      ...consumers.map((name) => consumerQueueOf(exchange, name)),
+      ...consumersOf(scene.cast).map((name) => consumerQueueOf(exchange, name)),
     ])
       lengths[queue] = await channel.count(queue)
     return lengths
@@ -89,11 +107,11 @@ async function statusesOf(
 ): Promise<Record<string, unknown>> {
   const asked = async (ask: () => Promise<unknown>) => await ask().catch((error: Error) => error.message)
   const statuses: Record<string, unknown> = {
-    sources: Object.fromEntries(sources.map((name, index) => [name, { code: codes[index] }])),
-    queues: await asked(() => queueLengths(broker)),
+    sources: Object.fromEntries(scene.cast.sources.map((name, index) => [name, { code: codes[index] }])),
+    queues: await asked(() => queueLengths(scene, broker)),
   }
   for (const [name, child] of scene.children) statuses[name] = child.report
-  for (const consumer of consumers)
+  for (const consumer of consumersOf(scene.cast))
     statuses[`${consumer} certificate`] = await asked(() => certificateOf(scene, consumer))
   return statuses
 }

@@ -2,11 +2,12 @@
 import type { ChaosReport } from './run.ts'
 
 export function verdictText(report: ChaosReport): string {
-  const { seed, seconds, nodes, rabbitmq, broken, faults, events, confirmed, checks, ok, late } = report
+  const { seed, seconds, nodes, rabbitmq, postgres, broken, faults, events, confirmed, checks, ok, late } =
+    report
   const kinds = new Map<string, number>()
   for (const { kind } of faults) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
   const lines = [
-    `seed ${seed}, ${seconds} s, ${nodes === 1 ? 'one node' : `${nodes} nodes`}, RabbitMQ ${rabbitmq}${broken === undefined ? '' : `, broken on purpose: ${broken}`}`,
+    `seed ${seed}, ${seconds} s, ${nodes === 1 ? 'one node' : `${nodes} nodes`}, RabbitMQ ${rabbitmq}${postgres ? ', PostgreSQL' : ''}${broken === undefined ? '' : `, broken on purpose: ${broken}`}`,
     `${faults.length} faults: ${[...kinds].map(([kind, count]) => `${count} ${kind}`).join(', ')}`,
     `${events} events recorded, ${confirmed} known as confirmed; settled after ${(report.settledAfterMs / 1_000).toFixed(1)} s`,
     `late, after a purge: ${Object.entries(late)
