@@ -7,7 +7,7 @@ import { testBroker } from './fixtures/broker.ts'
 import { deleteTopology, uniqueName } from './fixtures/names.ts'
 import { testPostgres } from './fixtures/postgres.ts'
 
-test('bootstrap, status and certificate of a consumer in PostgreSQL, and nobody sees the password', async (t) => {
+test('bootstrap, status, certificate and audit of a consumer in PostgreSQL, and nobody sees the password', async (t) => {
   const url = await testBroker()
   const exchange = uniqueName()
   t.after(() => deleteTopology(url, exchange, [`${exchange}.shipping`]))
@@ -44,9 +44,12 @@ test('bootstrap, status and certificate of a consumer in PostgreSQL, and nobody 
   assert.equal(shown, `postgres://${host}${pathname}`)
   const certificate = await run(`consumers certificate --level ${store}`)
   assert.equal(certificate.code, 0, certificate.stdout)
+  const audit = await run(`audit --consumer shipping.ts --json --store ${store}`)
+  assert.equal(audit.code, 0, audit.stderr)
+  assert.equal((JSON.parse(audit.stdout) as { clean: boolean }).clean, true)
 
   const wrong = await run(`consumers status ${store}x`)
   assert.match(wrong.stderr, /^CONSUMER_STORE_FOREIGN: /m)
-  const outputs = [bootstrap, status, certificate, wrong].map(({ stdout, stderr }) => stdout + stderr)
+  const outputs = [bootstrap, status, certificate, audit, wrong].map(({ stdout, stderr }) => stdout + stderr)
   assert.equal(outputs.join('').includes(password), false)
 })
