@@ -140,7 +140,8 @@ async function applyAll(address: string, history: HistoryReader): Promise<string
     handlers: new HandlerTable({ on: { '*': ({ id }) => ids.push(id) } }),
     parking: undefined,
     carefulMax: 0,
-    rememberMs: 0,
+    // As where a consumer was live not long ago: its inbox still has what the cursor has passed.
+    rememberMs: 60_000,
     clock: { now: Date.now, sleep: async () => {} },
     signal,
     logger: silentLogger,

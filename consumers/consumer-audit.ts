@@ -103,12 +103,14 @@ export async function repairConsumer(
     if (first === undefined) return undefined
     // With that cursor it would be refused at its next start, and nothing would be mended.
     checkBounds(consumer, first - 1, bounds)
-    for (let after = first; after < cursor; ) {
+    for (let after = first - 1; after < cursor; ) {
       const page = await history.identities({ after, upTo: cursor, limit: pageLimit })
       const last = page.at(-1)
       if (last === undefined) break
       const missing = new Set(await missingBetween(transaction, after + 1, last.position))
       await transaction.putIntoInbox(page.filter(({ position }) => !missing.has(position)))
+      // Remembered or not: what is not applied must not be taken for it.
+      await transaction.takeFromInbox(page.filter(({ position }) => missing.has(position)))
       after = last.position
     }
     await transaction.goBack(first - 1)

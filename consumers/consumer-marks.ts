@@ -14,6 +14,8 @@ export interface MarksTransaction {
 export interface MarksSetting extends MarksTransaction {
   /** These were applied, and are to be recognised when they come again. */
   putIntoInbox(identities: readonly Identity[]): Promise<void>
+  /** These were not applied, whatever the inbox says. */
+  takeFromInbox(identities: readonly Identity[]): Promise<void>
   /** Sets the cursor, and lets a running consumer begin again with it. */
   goBack(cursor: number): Promise<void>
 }

@@ -102,6 +102,13 @@ class PostgresMarks implements ConsumerMarks, MarksSetting {
     )
   }
 
+  async takeFromInbox(identities: readonly Identity[]): Promise<void> {
+    await this.#client.query('DELETE FROM backstory_inbox WHERE consumer = $1 AND key = ANY ($2::uuid[])', [
+      this.#consumer,
+      identities.map(identityKey),
+    ])
+  }
+
   async goBack(cursor: number): Promise<void> {
     const block = blockOf(cursor + 1)
     const bits = await this.bits(block)

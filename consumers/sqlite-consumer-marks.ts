@@ -78,6 +78,10 @@ class SqliteMarks implements ConsumerMarks, MarksSetting {
     for (const { source, id } of identities) this.#statements.wait.run(this.#consumer, id, source)
   }
 
+  async takeFromInbox(identities: readonly Identity[]): Promise<void> {
+    for (const { source, id } of identities) this.#statements.forget.run(this.#consumer, id, source)
+  }
+
   async goBack(cursor: number): Promise<void> {
     const block = blockOf(cursor + 1)
     const bits = this.#statements.bits.get(this.#consumer, block) as Buffer | undefined
@@ -120,6 +124,7 @@ function prepareStatements(database: SqliteDatabase) {
       `INSERT INTO backstory_inbox (consumer, id, source, passed_at) VALUES (?, ?, ?, NULL)
        ON CONFLICT (consumer, id, source) DO UPDATE SET passed_at = NULL`,
     ),
+    forget: database.prepare('DELETE FROM backstory_inbox WHERE consumer = ? AND id = ? AND source = ?'),
     goBack: database.prepare(
       `UPDATE backstory_consumers SET cursor = ?, generation = generation + 1, updated_at = ? WHERE name = ?`,
     ),
