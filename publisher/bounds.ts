@@ -40,7 +40,7 @@ export function knownSource(
   throw new PublishError(
     'PUBLISH_OUTBOX_FOREIGN',
     found === undefined
-      ? `${where} has no outbox for the exchange ${exchange}: name its \`source\` to make it, or another database`
+      ? `${where} has no outbox for the exchange ${exchange}: let its application open it first, with its \`source\`, or name another database`
       : `The outbox for the exchange ${exchange} in ${where} is that of ${found}: name that \`source\`, or another database`,
   )
 }

@@ -22,5 +22,6 @@ export interface PostgresOutboxClient {
 export interface PostgresOutboxSession extends PostgresOutboxClient {
   on(name: 'notification', listener: (message: { readonly payload?: string | undefined }) => void): unknown
   on(name: 'error', listener: (error: Error) => void): unknown
+  off(name: 'error', listener: (error: Error) => void): unknown
   release(destroy?: boolean): void
 }

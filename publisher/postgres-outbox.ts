@@ -133,17 +133,20 @@ class TableRows implements OutboxRows {
   async acquire(): Promise<OutboxSession | undefined> {
     const client = await this.#database.connect()
     // What it tells is told again by the next statement.
-    client.on('error', () => {})
+    client.on('error', ignore)
     try {
       if (await lock(client, this.exchange)) return new ClientSession(client, this.exchange)
     } catch (error) {
       client.release(true)
       throw error
     }
+    client.off('error', ignore)
     client.release()
     return undefined
   }
 }
+
+const ignore = () => {}
 
 async function readHead(client: Pick<PostgresOutboxClient, 'query'>, exchange: string): Promise<OutboxHead> {
   const { rows } = await client.query(
@@ -224,8 +227,10 @@ class ClientSession implements OutboxSession {
     )
   }
 
-  /** Not given back to the pool: with the connection its lock, settings and subscriptions end. */
+  /** Not given back to the pool: with the connection its settings and subscriptions end. */
   async release(): Promise<void> {
+    // At once for whoever stands by; where the connection is lost, the server lets go by itself.
+    await this.#client.query('SELECT pg_advisory_unlock_all()').catch(() => {})
     this.#client.release(true)
   }
 }

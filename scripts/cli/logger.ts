@@ -27,6 +27,11 @@ const sentences: Readonly<Record<string, ((fields: Fields) => string) | undefine
   'recorder.interrupted': ({ error }) => `Recording is interrupted (${error}); trying again`,
   'recorder.holding': ({ error }) => `The history cannot be written (${error}); the broker keeps the rest`,
   'recorder.failed': undefined,
+  'relay.standby': ({ exchange }) => `Another relay has the outbox of ${exchange}; standing by`,
+  'relay.relaying': ({ exchange }) => `Relaying the outbox of ${exchange}`,
+  'relay.retrying': ({ error }) => `${error}; trying again`,
+  'relay.holding': ({ error }) => `The outbox cannot be read or written (${error}); trying again`,
+  'relay.failed': undefined,
   'consumer.live': ({ consumer, cursor }) => `Consumer ${consumer} goes live at position ${cursor}`,
   'consumer.waiting': ({ consumer, waitingFor, error }) =>
     `Consumer ${consumer} waits for the ${waitingFor}${error === undefined ? '' : ` (${error})`}`,
