@@ -91,7 +91,7 @@ export interface ParkingPolicy {
   readonly crashesMax?: number
   /**
    * Waits before a parked event is tried again by itself, in milliseconds: before the first time, the
-   * second, and so on, the last for all that follow. Default: none; it is tried again when asked.
+   * second, and so on, the last for all that follow; 10 at least. Default: none; it is tried again when asked.
    */
   readonly retryAfterMs?: readonly number[]
 }
@@ -156,7 +156,8 @@ export function resolveParking(policy: ParkingPolicy | false = {}): Required<Par
   if (policy === false) return undefined
   const { holdSubject = true, crashesMax = 3, retryAfterMs = [] } = policy
   requireInteger('parking.crashesMax', crashesMax, 1)
-  for (const waitMs of retryAfterMs) requireInteger('parking.retryAfterMs', waitMs, 0)
+  // Less would try one that goes on failing without a pause.
+  for (const waitMs of retryAfterMs) requireInteger('parking.retryAfterMs', waitMs, 10)
   return { holdSubject, crashesMax, retryAfterMs }
 }
 

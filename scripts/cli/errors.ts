@@ -47,7 +47,8 @@ export const exitCodes = {
 
 export const exitCodesHelp = `Exit codes:
   0    done
-  1    a check failed: events were rejected, a certificate is not complete, an audit has a finding, nothing was found
+  1    a check failed: events were rejected, a certificate is not complete, an audit has a finding, a retry
+       failed again, nothing was found
   2    wrong usage: arguments, settings, a module that is no consumer definition
   3    the broker: unreachable in time, access refused, another topology, none to start
   4    the history: missing, locked, foreign, damaged

@@ -9,10 +9,14 @@ import { headCommand } from './history-head.ts'
 import { listCommand } from './history-list.ts'
 import { showCommand } from './history-show.ts'
 import { tailCommand } from './history-tail.ts'
+import { parkedDiscardCommand, parkedRestoreCommand } from './parked-discard.ts'
+import { parkedEditCommand } from './parked-edit.ts'
+import { parkedGroupsCommand, parkedListCommand } from './parked-list.ts'
+import { parkedRetryCommand } from './parked-retry.ts'
+import { parkedShowCommand } from './parked-show.ts'
 import { publishCommand } from './publish.ts'
 import { rebuildCommand } from './rebuild.ts'
 import { recordCommand } from './record.ts'
-import { relayCommand } from './relay.ts'
 import { applyCommand } from './topology-apply.ts'
 import { lintCommand } from './topology-lint.ts'
 import { planCommand } from './topology-plan.ts'
@@ -23,7 +27,6 @@ export const commands: readonly Command[] = [
   downCommand,
   publishCommand,
   recordCommand,
-  relayCommand,
   bootstrapCommand,
   rebuildCommand,
   headCommand,
@@ -33,6 +36,13 @@ export const commands: readonly Command[] = [
   auditCommand,
   statusCommand,
   certificateCommand,
+  parkedListCommand,
+  parkedGroupsCommand,
+  parkedShowCommand,
+  parkedRetryCommand,
+  parkedEditCommand,
+  parkedDiscardCommand,
+  parkedRestoreCommand,
   planCommand,
   applyCommand,
   lintCommand,

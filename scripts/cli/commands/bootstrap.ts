@@ -3,7 +3,7 @@ import type { Certificate, Consumer, ConsumerStatus } from '../../../consumers/i
 import { certificateList } from '../certificate-list.ts'
 import type { Cli } from '../cli.ts'
 import { brokerOption, defineCommand, historyOption, jsonOption, waitBrokerOption } from '../command.ts'
-import { exitCodes } from '../errors.ts'
+import { exitCodes, usageError } from '../errors.ts'
 import { healthOptions, openHealth } from '../health-options.ts'
 import { loadDefinition } from '../load-definition.ts'
 import { openBroker } from '../open-broker.ts'
@@ -37,6 +37,12 @@ export const bootstrapCommand = defineCommand({
     broker: brokerOption,
     'wait-broker': waitBrokerOption,
     live: { type: 'flag', describe: 'Go on live, until it is interrupted' },
+    'react-from': {
+      type: 'text',
+      value: 'POSITION|TIME',
+      describe: 'Let events react from here on, of the past too',
+      defaultDescription: 'from its first going live',
+    },
     settle: {
       type: 'seconds',
       min: 0,
@@ -54,6 +60,8 @@ export const bootstrapCommand = defineCommand({
     ['bootstrap ./shipping.ts --live --health 9465', 'Catch up, then go on live; health on that port'],
   ],
   async run({ module, store, history, broker, live, settle, json, ...rest }, cli) {
+    const from = rest['react-from']
+    const reactFrom = from === undefined ? undefined : reactFromOf(from)
     const definition = await loadDefinition(cli.path(module), rest.export ?? 'default')
     const { name } = definition
     const { value: historyPath } = await cli.history(history)
@@ -71,6 +79,7 @@ export const bootstrapCommand = defineCommand({
         history: historyPath,
         store: await storeAddress(cli, store ?? `${name}.db`),
         settleMs: Math.round(settle * 1_000),
+        ...(reactFrom !== undefined && { reactFrom }),
         logger: cli.logger,
       })
       health.watch({ consumers: [consumer] })
@@ -91,6 +100,16 @@ export const bootstrapCommand = defineCommand({
     }
   },
 })
+
+/** @throws CliError `CLI_USAGE`. */
+function reactFromOf(typed: string): number | Date {
+  if (/^[1-9]\d{0,14}$/.test(typed)) return Number(typed)
+  const date = new Date(typed)
+  if (/^\d{4}-\d\d-\d\d/.test(typed) && !Number.isNaN(date.getTime())) return date
+  throw usageError(`--react-from is a position or a time such as 2026-11-21T18:00:00Z, not ${typed}`, {
+    hint: 'backstory bootstrap --help',
+  })
+}
 
 /** @throws What ended the consumer; the signal's reason, unless it was to go on until a signal comes. */
 async function caughtUp(
