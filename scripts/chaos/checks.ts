@@ -4,14 +4,13 @@
  * They rest on what the processes left behind, never on what the toolkit says of itself: the publishers'
  * ledgers, the history's events, the consumers' own rows. The certificates are checked beside that.
  */
-import { type Broker, consumerQueueOf, deadQueueOf, historyQueueOf } from '../../broker/index.ts'
-import { auditHistory, openHistory } from '../../index.ts'
-import { consumersOf, failingConsumer, publishers, seller, sourceOf, subjectOf } from './cast.ts'
+import type { Broker } from '../../broker/index.ts'
+import { consumersOf, failingConsumer, seller, sourceOf, subjectOf } from './cast.ts'
 import { type Effect, readEffects } from './effects.ts'
-import { type Account, readLedger } from './ledger.ts'
-import { readOrders } from './orders.ts'
-import { exchange, type Scene } from './scene.ts'
-import { certificateOf, type Settled } from './settle.ts'
+import { deadLetters, published, recorded, sequenceFindings, unlevel } from './evidence.ts'
+import { compare, confirmedOnce, type Event, orderAndEvent, outOfOrder } from './judge.ts'
+import type { Scene } from './scene.ts'
+import type { Settled } from './settle.ts'
 
 export const checkNames = [
   /** All came to rest within the time limit. */
@@ -73,16 +72,8 @@ export interface Evidence {
 const findingsShown = 5
 
 export async function check({ scene, broker, settled, purged }: Evidence): Promise<Verdict> {
-  const accounts = new Map<string, Account>()
-  for (const name of publishers) accounts.set(sourceOf(name), await readLedger(scene.ledger(name)))
-  const orders = await readOrders(scene.orders)
-  accounts.set(sourceOf(seller), accountOf(orders))
+  const sent = await published(scene)
   const history = await recorded(scene)
-  const places = new Map(
-    [...accounts].flatMap(([source, { begun }]) =>
-      begun.map((id, index) => [`${source} ${id}`, index] as const),
-    ),
-  )
   const consumers = consumersOf(scene.cast)
   const late: Record<string, number> = {}
   const effects: unknown[] = []
@@ -98,7 +89,7 @@ export async function check({ scene, broker, settled, purged }: Evidence): Promi
     once.push(...twice.map((event) => ({ consumer, twice: event })))
     const isParking = consumer === failingConsumer
     const lineOf = isParking ? ({ source, id }: Event) => `${source} ${subjectOf(id)}` : undefined
-    const misplaced = outOfOrder(own, { accounts, places, lineOf })
+    const misplaced = outOfOrder(own, sent, { lineOf })
     const broughtBack = misplaced.filter(({ replayed }) => replayed === 1)
     late[consumer] = broughtBack.length
     order.push(
@@ -109,16 +100,14 @@ export async function check({ scene, broker, settled, purged }: Evidence): Promi
     if (broughtBack.length > purgedOf)
       order.push({ consumer, late: broughtBack.length, purged: purgedOf, first: broughtBack[0] })
   }
-  const confirmed = [...accounts].flatMap(([source, account]) =>
-    [...account.confirmed].map((id) => `${source} ${id}`),
-  )
+  const orders = sent.accounts.get(sourceOf(seller))!.begun
   const unexpected = [...scene.children.values()].flatMap((child) => child.unexpected)
   const checks: Record<CheckName, CheckResult> = {
     settled: result(1, settled.isSettled ? [] : [settled]),
     processes: result(scene.children.size, unexpected),
-    'confirmed-once': result(confirmed.length, confirmedOnce(confirmed, history, places)),
-    'sequence-holes': result(history.length, await sequenceFindings(scene, accounts)),
-    'history-order': result(history.length, outOfOrder(history, { accounts, places })),
+    'confirmed-once': result(sent.confirmed.length, confirmedOnce(history, sent)),
+    'sequence-holes': result(history.length, await sequenceFindings(scene, sent)),
+    'history-order': result(history.length, outOfOrder(history, sent)),
     effects: result(rows, effects),
     once: result(rows, once),
     order: result(rows, order),
@@ -127,12 +116,7 @@ export async function check({ scene, broker, settled, purged }: Evidence): Promi
     dead: result(consumers.length + 1, await deadLetters(scene, broker)),
   }
   const ok = Object.values(checks).every((one) => one.ok)
-  return { checks, ok, events: history.length, confirmed: confirmed.length, late }
-}
-
-interface Event {
-  readonly source: string
-  readonly id: string
+  return { checks, ok, events: history.length, confirmed: sent.confirmed.length, late }
 }
 
 function result(checked: number, findings: readonly unknown[]): CheckResult {
@@ -141,146 +125,5 @@ function result(checked: number, findings: readonly unknown[]): CheckResult {
     checked,
     findings: findings.slice(0, findingsShown),
     findingCount: findings.length,
-  }
-}
-
-const keyOf = ({ source, id }: Event) => `${source} ${id}`
-
-function confirmedOnce(
-  confirmed: readonly string[],
-  history: readonly Event[],
-  places: ReadonlyMap<string, number>,
-): unknown[] {
-  const counts = countsOf(history)
-  return [
-    ...confirmed.filter((key) => !counts.has(key)).map((key) => ({ lost: key })),
-    ...[...counts].filter(([, count]) => count > 1).map(([key, count]) => ({ recorded: key, times: count })),
-    ...[...counts.keys()].filter((key) => !places.has(key)).map((key) => ({ neverPublished: key })),
-  ]
-}
-
-/** What is in the database is to be published, sooner or later, whoever dies meanwhile. */
-function accountOf(orders: readonly string[]): Account {
-  return { begun: orders, confirmed: new Set(), again: new Set(), resentMax: 0 }
-}
-
-function orderAndEvent(orders: readonly string[], history: readonly Event[]): unknown[] {
-  const sold = new Set(orders)
-  const published = new Set(history.filter(({ source }) => source === sourceOf(seller)).map(({ id }) => id))
-  return [
-    ...orders.filter((id) => !published.has(id)).map((id) => ({ orderWithoutEvent: id })),
-    ...[...published].filter((id) => !sold.has(id)).map((id) => ({ eventWithoutOrder: id })),
-  ]
-}
-
-function compare(own: readonly Event[], history: readonly Event[]) {
-  const counts = countsOf(own)
-  const known = new Set(history.map(keyOf))
-  return {
-    missing: [...known].filter((key) => !counts.has(key)),
-    unknown: [...counts.keys()].filter((key) => !known.has(key)),
-    twice: [...counts].filter(([, count]) => count > 1).map(([key]) => key),
-  }
-}
-
-function countsOf(events: readonly Event[]): Map<string, number> {
-  const counts = new Map<string, number>()
-  for (const event of events) counts.set(keyOf(event), (counts.get(keyOf(event)) ?? 0) + 1)
-  return counts
-}
-
-/** Those behind a later one of their source; what its publisher sent again after a refusal may be. */
-function outOfOrder<Row extends Event>(
-  rows: readonly Row[],
-  {
-    accounts,
-    places,
-    lineOf = ({ source }) => source,
-  }: {
-    accounts: ReadonlyMap<string, Account>
-    places: ReadonlyMap<string, number>
-    /** What must be in order among itself. */
-    lineOf?: (event: Event) => string
-  },
-): Row[] {
-  const newest = new Map<string, number>()
-  const seen = new Set<string>()
-  return rows.filter((row) => {
-    const key = keyOf(row)
-    const place = places.get(key)
-    if (place === undefined || seen.has(key) || accounts.get(row.source)!.again.has(row.id)) return false
-    seen.add(key)
-    const line = lineOf(row)
-    const isBehind = place < (newest.get(line) ?? -1)
-    if (!isBehind) newest.set(line, place)
-    return isBehind
-  })
-}
-
-async function recorded(scene: Scene): Promise<Event[]> {
-  const reader = openHistory({ path: scene.history, exchange })
-  try {
-    const events: Event[] = []
-    for (;;) {
-      const page = await reader.identities({ after: events.length, limit: 5_000 })
-      if (page.length === 0) return events
-      for (const { source, id } of page) events.push({ source, id })
-    }
-  } finally {
-    await reader.close()
-  }
-}
-
-/**
- * A publisher that was killed and publishes again what was not confirmed does so in its next epoch: what had
- * arrived before is dropped as a duplicate, and its number there stays empty. Only there may holes be.
- */
-async function sequenceFindings(scene: Scene, accounts: ReadonlyMap<string, Account>): Promise<unknown[]> {
-  const reader = openHistory({ path: scene.history, exchange })
-  try {
-    const { holes, late, repeated, removed, changed, unjudged } = await auditHistory(reader)
-    const isResent = ({ source, to }: { source: string; to: number }) =>
-      to <= (accounts.get(source)?.resentMax ?? 0)
-    const isRefused = ({ source, id }: Event) => accounts.get(source)?.again.has(id) === true
-    return [
-      ...holes.listed.filter((hole) => !isResent(hole)).map((hole) => ({ hole })),
-      ...late.listed.filter((event) => !isRefused(event)).map((event) => ({ late: event })),
-      ...repeated.listed.map((event) => ({ repeated: event })),
-      ...removed.listed.map((range) => ({ removed: range })),
-      ...changed.listed.map((range) => ({ changed: range })),
-      ...(unjudged.count > 0 ? [{ unjudged: unjudged.count }] : []),
-    ]
-  } finally {
-    await reader.close()
-  }
-}
-
-async function unlevel(scene: Scene): Promise<unknown[]> {
-  const findings: unknown[] = []
-  for (const consumer of consumersOf(scene.cast)) {
-    try {
-      const certificate = await certificateOf(scene, consumer)
-      if (!certificate.level) findings.push(certificate)
-    } catch (error) {
-      findings.push({ consumer, error: (error as Error).message })
-    }
-  }
-  return findings
-}
-
-async function deadLetters(scene: Scene, broker: Broker): Promise<unknown[]> {
-  const findings: unknown[] = []
-  const channel = await broker.openChannel()
-  try {
-    for (const queue of [
-      historyQueueOf(exchange),
-      ...consumersOf(scene.cast).map((name) => consumerQueueOf(exchange, name)),
-    ]) {
-      const messages = await channel.count(deadQueueOf(queue))
-      if (messages > 0) findings.push({ queue: deadQueueOf(queue), messages })
-    }
-    return findings
-  } finally {
-    await channel.close()
   }
 }
