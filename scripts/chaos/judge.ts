@@ -36,7 +36,7 @@ export class Published {
   }
 }
 
-export const keyOf = ({ source, id }: Event) => `${source} ${id}`
+const keyOf = ({ source, id }: Event) => `${source} ${id}`
 
 export function confirmedOnce(history: readonly Event[], { confirmed, places }: Published): unknown[] {
   const counts = countsOf(history)

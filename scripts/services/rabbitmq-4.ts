@@ -20,7 +20,7 @@ const server = '/usr/lib/rabbitmq/bin/rabbitmq-server'
 const release = 'trixie'
 const searched = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
 
-export function rabbitmq4Folder(): string {
+function rabbitmq4Folder(): string {
   const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache')
   return join(cache, 'backstory', 'rabbitmq-4')
 }
