@@ -78,26 +78,15 @@ export async function surveyExchange(
   const wanted = [historyQueueOf(exchange), ...queues].flatMap(wantedQueues)
   const managed = management && (await manage(management, { exchange, wanted }))
   const ofExchange = await inspectExchange(broker, exchange)
-  const items = [
-    itemOf(
-      'exchange',
-      { name: exchange, exchange },
-      ofExchange,
-      allDifferences(wantedExchange, managed?.exchange),
-    ),
-  ]
+  const names = { name: exchange, exchange }
+  const items = [itemOf('exchange', names, ofExchange, { wanted: wantedExchange, there: managed?.exchange })]
   for (const queue of wanted) {
+    const { name, isBound } = queue
     const found = await inspectQueue(broker, queue)
-    const { name } = queue
-    const all = allDifferences(wantedOfQueue(queue.arguments), managed?.queues.get(name))
-    items.push(itemOf('queue', { name, exchange }, found, all))
-    if (queue.isBound)
-      items.push(
-        bindingOf(
-          { name, exchange },
-          { isThere: !(found.state === 'missing' || ofExchange.state === 'missing'), managed },
-        ),
-      )
+    const there = managed?.queues.get(name)
+    items.push(itemOf('queue', { name, exchange }, found, { wanted: wantedOfQueue(queue.arguments), there }))
+    const isThere = found.state !== 'missing' && ofExchange.state !== 'missing'
+    if (isBound) items.push(bindingOf({ name, exchange }, { isThere, managed }))
   }
   return { exchange, items, notJudged: notJudgedOf(items, { managed }), wanted, managed }
 }
@@ -128,18 +117,21 @@ async function manage(
 
 function itemOf(
   kind: 'exchange' | 'queue',
-  { name, exchange }: { name: string; exchange: string },
+  names: { name: string; exchange: string },
   { state, difference, messages, consumers }: Inspected,
-  all: readonly TopologyDifference[],
+  {
+    wanted,
+    there,
+  }: { wanted: Readonly<Record<string, ArgumentValue>>; there: ManagedExchange | ManagedQueue | undefined },
 ): TopologyItem {
-  const first =
-    difference === undefined || all.some(({ property }) => property === difference.property)
-      ? []
-      : [difference]
+  const differences = allDifferences(wanted, there)
+  if (difference !== undefined && !differences.some(({ property }) => property === difference.property))
+    differences.unshift(difference)
+  const found = { kind, ...names, differences, messages, consumers }
+  if (state === 'missing') return { ...found, state, differences: [] }
   // The broker may be set to overlook some differences when a queue is declared again: they are there.
-  const isDifferent = state !== 'missing' && all.length > 0
-  const differences = state === 'missing' ? [] : [...first, ...all]
-  return { kind, name, exchange, state: isDifferent ? 'differs' : state, differences, messages, consumers }
+  if (differences.length > 0) return { ...found, state: 'differs' }
+  return { ...found, state: state === 'unknown' && there !== undefined ? 'present' : state }
 }
 
 function bindingOf(

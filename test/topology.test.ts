@@ -402,6 +402,33 @@ test('a version before 3.10 is a finding', async (t) => {
   assert.deepEqual((await lint(names, { forVersion: '3.9' })).found, ['TOPOLOGY_VERSION_UNSUPPORTED'])
 })
 
+test('what a user may not declare is not judged over AMQP, and judged with the management API', async (t) => {
+  const { exchange, history } = newNames()
+  await declareTopology(broker, { exchange })
+  const reader = connectBroker({ url: await managed.addReader(exchange) })
+  t.after(() => reader.close())
+  const overAmqp = await planTopology(reader, { topologies: [{ exchange }] })
+  assert.deepEqual(new Set(overAmqp.items.map(({ state }) => state)), new Set(['unknown']))
+  assert.equal(overAmqp.notJudged.length, overAmqp.items.length)
+  const plan = await planTopology(reader, { topologies: [{ exchange }], management: managed.management })
+  assert.ok(plan.items.every(({ state }) => state === 'present'))
+  assert.deepEqual(plan.notJudged, [])
+  await withChannel((raw) => raw.deleteQueue(history))
+  const { items } = await planTopology(reader, { topologies: [{ exchange }] })
+  assert.equal(items.find(({ kind, name }) => kind === 'queue' && name === history)?.state, 'missing')
+})
+
+test('the management API is asked for the virtual host that the broker URL names', async (t) => {
+  const { exchange } = newNames()
+  const topologies = [{ exchange }]
+  const elsewhere = connectBroker({ url: await managed.addVirtualHost(`${exchange}/b c`) })
+  t.after(() => elsewhere.close())
+  await applyTopology(elsewhere, { topologies })
+  const { management } = managed
+  assert.equal((await planTopology(elsewhere, { topologies, management })).isUpToDate, true)
+  assert.equal((await planTopology(broker, { topologies, management })).isUpToDate, false)
+})
+
 test('a wrong password of the management API is told, and shown nowhere', async () => {
   const { exchange } = newNames()
   const management = managed.management.replace('guest:guest', 'guest:hunter2')

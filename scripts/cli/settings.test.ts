@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { defineConfig } from './config.ts'
 import { tempFolder } from './run-cli.fixture.ts'
-import { brokerSetting, historySetting } from './settings.ts'
+import { brokerSetting, historySetting, managementSetting } from './settings.ts'
 
 const env = { BACKSTORY_BROKER: 'amqp://environment', BACKSTORY_HISTORY: 'environment.db' }
 const configuration = defineConfig({ broker: 'amqp://configuration', history: 'configuration.db' })
@@ -104,4 +104,11 @@ test('the broker that `up` started is the default', async (t) => {
     value: ['amqp://127.0.0.1:5999'],
     origin: 'default',
   })
+})
+
+test('the management API is the one of the option, else of the environment, and never guessed', () => {
+  const env = { BACKSTORY_MANAGEMENT: 'http://from-environment' }
+  assert.equal(managementSetting('http://from-option', { env }), 'http://from-option')
+  assert.equal(managementSetting(undefined, { env }), 'http://from-environment')
+  assert.equal(managementSetting(undefined, { env: { BACKSTORY_BROKER: 'amqp://host' } }), undefined)
 })
