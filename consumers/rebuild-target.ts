@@ -13,6 +13,7 @@ import type { ParkingCounts } from './parking.ts'
 import type { Decision } from './rebuild-handlers.ts'
 import { countParked } from './sqlite-parking.ts'
 import { guard, type StateRow, selectWaiting, toState } from './sqlite-store.ts'
+import { readSqliteStore } from './sqlite-store-reader.ts'
 import { tables } from './sqlite-tables.ts'
 import type { ConsumerState } from './store.ts'
 
@@ -28,6 +29,23 @@ export const draftSchema = 'backstory_draft'
 
 const busyRetryMs = 5
 
+/**
+ * Looks whether there is something to rebuild, and makes nothing.
+ *
+ * @throws ConsumerError `CONSUMER_STORE_FOREIGN` where the store does not hold this consumer of that exchange;
+ *   `CONSUMER_STORE_UNAVAILABLE` where it is not there.
+ */
+export async function checkTarget({ path, consumer, exchange }: RebuildTargetOptions): Promise<void> {
+  const stored = (await readSqliteStore(path)).find(({ name }) => name === consumer)
+  if (stored?.exchange === exchange) return
+  throw new ConsumerError(
+    'CONSUMER_STORE_FOREIGN',
+    stored === undefined
+      ? `${path} does not hold consumer ${consumer}: name its store, or start it there first`
+      : `${path} holds consumer ${consumer} of exchange ${stored.exchange}, not of ${exchange}; name another store`,
+  )
+}
+
 export class RebuildTarget {
   readonly database: SqliteDatabase
   readonly #options: RebuildTargetOptions
@@ -42,16 +60,9 @@ export class RebuildTarget {
     this.#statements = prepareStatements(database)
   }
 
-  /** @throws ConsumerError `CONSUMER_STORE_FOREIGN` where it does not hold this consumer of that exchange. */
+  /** Opens a store that holds the consumer: see `checkTarget`. */
   static async open(options: RebuildTargetOptions, signal: AbortSignal): Promise<RebuildTarget> {
-    const { path, consumer, exchange } = options
-    // One that is not there is not made.
-    const reading = await guard(path, () => openSqlite(path, { readonly: true }))
-    try {
-      checkConsumer(reading, { path, consumer, exchange })
-    } finally {
-      reading.close()
-    }
+    const { path } = options
     const database = await guard(path, () => openSqlite(path))
     try {
       // A wait would hold up this whole process, and with it a consumer that runs in it.
@@ -189,20 +200,6 @@ function prepareStatements(database: SqliteDatabase) {
       `SELECT discarded, properties, body FROM temp.backstory_decisions WHERE id = ? AND source = ?`,
     ),
   }
-}
-
-function checkConsumer(database: SqliteDatabase, { path, consumer, exchange }: RebuildTargetOptions): void {
-  const isStore = database.prepare(`SELECT 1 FROM sqlite_schema WHERE name = 'backstory_consumers'`).get()
-  const found =
-    isStore &&
-    database.prepare('SELECT exchange FROM backstory_consumers WHERE name = ?').pluck().get(consumer)
-  if (found === exchange) return
-  throw new ConsumerError(
-    'CONSUMER_STORE_FOREIGN',
-    found === undefined
-      ? `${path} does not hold consumer ${consumer}: name its store, or start it there first`
-      : `${path} holds consumer ${consumer} of exchange ${found}, not of ${exchange}; name another store`,
-  )
 }
 
 /** Tries until no other connection writes; a transaction of a running consumer's is short. */

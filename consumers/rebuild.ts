@@ -27,6 +27,7 @@ import { attemptRebuild } from './rebuild-attempt.ts'
 import { takeRebuildFiles } from './rebuild-files.ts'
 import { RebuildHandlers } from './rebuild-handlers.ts'
 import type { SwappedTables } from './rebuild-tables.ts'
+import { checkTarget } from './rebuild-target.ts'
 
 export interface RebuildOptions {
   /** Path of the SQLite file that holds the consumer. */
@@ -115,6 +116,7 @@ export async function rebuildConsumer<
   try {
     await checkHistory(reader, { consumer, exchange })
     const path = canonicalPath(store)
+    await checkTarget({ path, consumer, exchange })
     const files = await takeRebuildFiles(path, consumer)
     try {
       for (;;) {
