@@ -27,7 +27,7 @@ export interface TurnOptions {
 }
 
 interface Page {
-  readonly last: number
+  last: number
   unconfirmed: number
 }
 
@@ -98,9 +98,9 @@ export class RelayTurn {
     const { dispatcher, exchange, inFlightMax, signal } = this.#options
     const page = { last: rows.at(-1)!.sequence, unconfirmed: rows.length }
     this.#pages.push(page)
-    for (const row of rows) {
+    for (const [index, row] of rows.entries()) {
       if (dispatcher.pending >= inFlightMax) await dispatcher.room()
-      if (this.#failed !== undefined || signal.aborted) return
+      if (this.#failed !== undefined || signal.aborted) return this.#endPage(page, rows.length - index)
       const bytes = row.body.length
       this.#bytesInFlight += bytes
       this.#sent = row.sequence
@@ -118,7 +118,17 @@ export class RelayTurn {
 
   #onConfirmed(page: Page, bytes: number): void {
     this.#bytesInFlight -= bytes
-    page.unconfirmed -= 1
+    this.#settlePage(page, 1)
+  }
+
+  /** It ends before what was not sent: what was, can be deleted once it is confirmed. */
+  #endPage(page: Page, unsent: number): void {
+    page.last = this.#sent
+    this.#settlePage(page, unsent)
+  }
+
+  #settlePage(page: Page, settled: number): void {
+    page.unconfirmed -= settled
     if (page.unconfirmed > 0) return
     while (this.#pages[0]?.unconfirmed === 0) this.#confirmed = this.#pages.shift()!.last
     if (this.#confirmed > this.#removed) this.#removeAt ??= performance.now() + removeMs

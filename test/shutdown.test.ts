@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { openHistory } from '../index.ts'
+import Database from 'better-sqlite3'
+import { sequenceOf } from '../events/index.ts'
+import { openHistory, openOutbox, startRecorder } from '../index.ts'
 import { startFlow } from './fixtures/flow.ts'
 import { startShipping, subjectsFrom } from './fixtures/shipping.ts'
 import { until } from './fixtures/until.ts'
@@ -47,6 +49,41 @@ test('a handler that hangs: the consumer ends after its time with 124, and the e
   assert.equal((await run('bootstrap shipping.ts --settle 0')).code, 0)
   assert.deepEqual(subjects(), subjectsFrom(1, 30))
   assert.equal((await run('consumers certificate shipping.db --level')).code, 0)
+})
+
+test('SIGTERM in mid-flow: what a relay has not had confirmed stays in the outbox for the next one', async (t) => {
+  const { exchange, folder, start, url } = await startShipping(t)
+  const history = join(folder, 'history.db')
+  await using recorder = startRecorder({ broker: url, exchange, history })
+  await recorder.started()
+  const database = new Database(join(folder, 'sales.db'))
+  t.after(() => database.close())
+  const outbox = openOutbox({ database, exchange, source: '/sales' })
+  const ids = subjectsFrom(1, 3_000)
+  database.transaction(() => {
+    for (const id of ids) outbox.add(database, { type: 'order.placed', id, data: { id } })
+  })()
+  const line = `relay sales.db --exchange ${exchange} --in-flight 10`
+  const first = start(line)
+  await until('it flows', () => recorder.status.head > 0)
+  first.signal('SIGTERM')
+  const { code, stderr } = await first.ended
+  assert.equal(code, 0, stderr)
+  const left = database.prepare('SELECT count(*) FROM backstory_outbox').pluck().get() as number
+  assert.ok(left > 0 && left < ids.length, `${left} are left`)
+  start(line)
+  await until('the rest is recorded', () => recorder.status.head === ids.length)
+  const reader = openHistory({ path: history })
+  t.after(() => reader.close())
+  const events = await reader.read({ after: 0, limit: ids.length })
+  assert.deepEqual(
+    events.map(({ id }) => id),
+    ids,
+  )
+  assert.deepEqual(
+    events.map(({ message }) => sequenceOf(message.properties)?.sequence),
+    ids.map((_id, index) => index + 1),
+  )
 })
 
 test('told to end while it still waits for its history, bootstrap --live ends in good order: 0', async (t) => {
