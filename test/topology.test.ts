@@ -22,7 +22,7 @@ import {
   type TopologyLint,
   type TopologyLintOptions,
 } from '../index.ts'
-import { placeFor } from './fixtures/backstory.ts'
+import { runCli } from '../scripts/cli/run-cli.fixture.ts'
 import { temporaryFolder } from './fixtures/exchange.ts'
 import { type ManagedBroker, startManagedBroker } from './fixtures/managed-broker.ts'
 import { uniqueName } from './fixtures/names.ts'
@@ -442,38 +442,63 @@ test('a wrong password of the management API is told, and shown nowhere', async 
 })
 
 test('backstory topology plans, applies and lints the consumers of a module', async (t) => {
-  const { folder, run } = placeFor(t, managed.url)
+  const cwd = await temporaryFolder(t)
   const { exchange, history } = newNames()
   await writeFile(
-    join(folder, 'consumers.ts'),
-    `import { defineConsumer } from 'backstory'
-    const on = { '*': () => {} }
-    export default defineConsumer({ name: 'shipping', exchange: '${exchange}', on })
-    export const billing = defineConsumer({ name: 'billing', exchange: '${exchange}', on, queueLengthMax: 10_000 })`,
+    join(cwd, 'consumers.mjs'),
+    `const on = { '*': () => {} }
+    export default { name: 'shipping', exchange: '${exchange}', on }
+    export const billing = { name: 'billing', exchange: '${exchange}', on, queueLengthMax: 10_000 }
+    export const limit = 10_000`,
   )
-  const all = `${exchange} --consumer consumers.ts --management ${managed.management}`
-  const planned = await run(`topology plan ${all}`)
+  const env = { BACKSTORY_BROKER: managed.url, BACKSTORY_MANAGEMENT: managed.management }
+  const run = (line: string) => runCli(['topology', ...line.split(' ')], { cwd, env })
+  const planned = await run(`plan ${exchange} --consumer consumers.mjs`)
   assert.equal(planned.code, 1, planned.stderr)
   assert.match(planned.stdout, new RegExp(`missing +queue +${exchange}.billing +- +- +to be declared`))
   assert.match(planned.stderr, /9 to declare, 0 with other properties, 0 to delete/)
-  const applied = await run(`topology apply ${all}`)
+  const applied = await run(`apply ${exchange} --consumer consumers.mjs`)
   assert.equal(applied.code, 0, applied.stderr)
   assert.match(applied.stderr, /Declared 9 of 9/)
-  const again = await run(`topology plan ${all} --json`)
+  const again = await run(`plan ${exchange} --consumer consumers.mjs --json`)
   assert.equal(again.code, 0, again.stderr)
   assert.equal((JSON.parse(again.stdout) as { isUpToDate: boolean }).isUpToDate, true)
-  const linted = await run(`topology lint ${exchange} --consumer consumers.ts`)
+
+  const { BACKSTORY_BROKER } = env
+  const args = ['topology', 'lint', exchange, '--consumer', 'consumers.mjs']
+  const linted = await runCli(args, { cwd, env: { BACKSTORY_BROKER } })
   assert.equal(linted.code, 1)
   assert.match(linted.stdout, new RegExp(`TOPOLOGY_QUEUE_UNCONSUMED\n {2}Nobody consumes queue ${history}`))
   assert.match(linted.stderr, new RegExp(`Not judged: binding of ${history}`))
+  const json = await run(`lint ${exchange} --consumer consumers.mjs --for-version 4.3 --json`)
+  const { version, findings } = JSON.parse(json.stdout) as TopologyLint
+  assert.deepEqual([json.code, version, findings[0]?.exchange], [1, '4.3', exchange])
 
   await withChannel((raw) => raw.deleteQueue(`${exchange}.billing`))
   await withChannel((raw) => raw.assertQueue(`${exchange}.billing`, quorum({})))
-  const refused = await run(`topology apply ${all}`)
+  const refused = await run(`apply ${exchange} --consumer consumers.mjs`)
   assert.equal(refused.code, 3)
   assert.match(refused.stderr, /BROKER_TOPOLOGY_MISMATCH/)
   assert.match(refused.stderr, /x-max-length is not set, not 10000/)
-  const elsewhere = await run('topology plan invoices --consumer consumers.ts')
-  assert.equal(elsewhere.code, 2)
-  assert.match(elsewhere.stderr, /name that exchange too/)
 })
+
+for (const [line, message] of [
+  ['plan invoices --consumer consumers.mjs', /name that exchange too/],
+  ['plan orders --consumer none.mjs', /exports no consumer/],
+  ['plan orders --management amqp://guest:hunter2@host', /must be a URL such as http:/],
+  ['lint orders --for-version latest', /must be a version such as 4.3/],
+] as const) {
+  test(`backstory topology ${line} is refused before anything is asked of a broker`, async (t) => {
+    const cwd = await temporaryFolder(t)
+    await writeFile(
+      join(cwd, 'consumers.mjs'),
+      `export default { name: 'shipping', exchange: 'orders', on: { '*': () => {} } }`,
+    )
+    await writeFile(join(cwd, 'none.mjs'), 'export const limit = 3')
+    const env = { BACKSTORY_BROKER: 'amqp://127.0.0.1:1' }
+    const { code, stderr } = await runCli(['topology', ...line.split(' ')], { cwd, env })
+    assert.equal(code, 2)
+    assert.match(stderr, message)
+    assert.doesNotMatch(stderr, /hunter2/)
+  })
+}

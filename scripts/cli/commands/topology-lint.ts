@@ -31,7 +31,7 @@ export const lintCommand = defineCommand({
     ],
   ],
   async run({ json, queue, 'for-version': forVersion, ...typed }, cli) {
-    if (forVersion !== undefined && !/^\d+\.\d+/.test(forVersion)) {
+    if (forVersion !== undefined && !/^\d{1,4}\.\d{1,4}([.+-]|$)/.test(forVersion)) {
       throw usageError('--for-version must be a version such as 4.3', {
         hint: 'backstory topology lint --help',
       })
