@@ -9,4 +9,5 @@ export type {
 } from './postgres-outbox-pool.ts'
 export { type EventOf, openPublisher, type Publisher, type PublisherOptions } from './publisher.ts'
 export { type Relay, type RelayOptions, type RelayStatus, startRelay } from './relay.ts'
-export type { SqliteOutbox, SqliteOutboxDatabase, SqliteOutboxStatement } from './sqlite-outbox.ts'
+export type { SqliteOutbox } from './sqlite-outbox.ts'
+export type { SqliteOutboxDatabase, SqliteOutboxStatement } from './sqlite-outbox-database.ts'

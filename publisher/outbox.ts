@@ -12,7 +12,8 @@ import type { Catalog } from '../events/index.ts'
 import { bodyBytesCeiling, bodyBytesUsual, requireInteger, requireName } from './bounds.ts'
 import { openPostgresOutbox, type PostgresOutbox } from './postgres-outbox.ts'
 import type { PostgresOutboxPool } from './postgres-outbox-pool.ts'
-import { openSqliteOutbox, type SqliteOutbox, type SqliteOutboxDatabase } from './sqlite-outbox.ts'
+import { openSqliteOutbox, type SqliteOutbox } from './sqlite-outbox.ts'
+import type { SqliteOutboxDatabase } from './sqlite-outbox-database.ts'
 
 export interface OutboxOptions<Database, Events extends Catalog = Catalog> {
   /** A database of better-sqlite3, or a pool of pg: the application's own, which stays open. */

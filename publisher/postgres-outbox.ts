@@ -5,18 +5,13 @@
  * next one from the counter's row, and the lock on that row lasts until the transaction is over. A number
  * taken when the event is added would lose events: a relay that has read number 5 would never come back
  * for 4, whose transaction commits later. What that costs is in docs/decisions/0008.
- *
- * The relay holds one client of the pool, with an advisory lock on it: it ends with the connection.
  */
 import { type Catalog, type EventInput, newEpoch } from '../events/index.ts'
 import { knownSource, outsideTransaction } from './bounds.ts'
 import { toRow } from './outbox-message.ts'
-import type { OutboxHead, OutboxRow, OutboxRows, OutboxSession } from './outbox-rows.ts'
-import type {
-  PostgresOutboxClient,
-  PostgresOutboxPool,
-  PostgresOutboxSession,
-} from './postgres-outbox-pool.ts'
+import type { OutboxRows } from './outbox-rows.ts'
+import type { PostgresOutboxClient, PostgresOutboxPool } from './postgres-outbox-pool.ts'
+import { PostgresRows } from './postgres-outbox-rows.ts'
 import { makeTables } from './postgres-outbox-tables.ts'
 import type { EventOf } from './publisher.ts'
 
@@ -85,7 +80,7 @@ class TableOutbox implements PostgresOutbox {
   constructor(settings: Settings & { readonly source: string }) {
     this.exchange = settings.exchange
     this.source = settings.source
-    this.rows = new TableRows(settings)
+    this.rows = new PostgresRows(settings)
     this.#settings = settings
   }
 
@@ -114,123 +109,5 @@ async function requireTransaction(tx: PostgresOutboxClient): Promise<void> {
   } catch (error) {
     if ((error as { code?: unknown }).code === noActiveTransaction) throw outsideTransaction()
     throw error
-  }
-}
-
-class TableRows implements OutboxRows {
-  readonly exchange: string
-  readonly #database: PostgresOutboxPool
-
-  constructor({ database, exchange }: Settings) {
-    this.exchange = exchange
-    this.#database = database
-  }
-
-  head(): Promise<OutboxHead> {
-    return readHead(this.#database, this.exchange)
-  }
-
-  async acquire(): Promise<OutboxSession | undefined> {
-    const client = await this.#database.connect()
-    // What it tells is told again by the next statement.
-    client.on('error', ignore)
-    try {
-      if (await lock(client, this.exchange)) return new ClientSession(client, this.exchange)
-    } catch (error) {
-      client.release(true)
-      throw error
-    }
-    client.off('error', ignore)
-    client.release()
-    return undefined
-  }
-}
-
-const ignore = () => {}
-
-async function readHead(client: Pick<PostgresOutboxClient, 'query'>, exchange: string): Promise<OutboxHead> {
-  const { rows } = await client.query(
-    `SELECT epoch, sequence::text, (
-        SELECT min(sequence)::text FROM backstory_outbox WHERE exchange = counter.exchange AND sequence > 0
-      ) AS first
-    FROM backstory_outbox_counter AS counter WHERE exchange = $1`,
-    [exchange],
-  )
-  const { epoch, sequence, first } = rows[0] as { epoch: string; sequence: string; first: string | null }
-  return { epoch, sequence: Number(sequence), first: first === null ? undefined : Number(first) }
-}
-
-/** Of this table and exchange: outboxes in other schemas have their own. */
-async function lock(client: PostgresOutboxSession, exchange: string): Promise<boolean> {
-  const { rows } = await client.query(
-    `SELECT pg_try_advisory_lock(hashtextextended($1, 'backstory_outbox'::regclass::oid::bigint)) AS locked`,
-    [exchange],
-  )
-  return (rows[0] as { locked: boolean }).locked
-}
-
-class ClientSession implements OutboxSession {
-  /** Commits are told of; this is for those told of while nobody listened. */
-  readonly pollMs = 1_000
-  readonly #client: PostgresOutboxSession
-  readonly #exchange: string
-
-  constructor(client: PostgresOutboxSession, exchange: string) {
-    this.#client = client
-    this.#exchange = exchange
-  }
-
-  head(): Promise<OutboxHead> {
-    return readHead(this.#client, this.#exchange)
-  }
-
-  async page({
-    after,
-    limit,
-    bytesMax,
-  }: {
-    after: number
-    limit: number
-    bytesMax: number
-  }): Promise<OutboxRow[]> {
-    const { rows } = await this.#client.query(
-      `SELECT sequence::text, id, routing_key AS "routingKey", properties, body FROM (
-        SELECT *, sum(octet_length(body)) OVER (ORDER BY sequence) - octet_length(body) AS bytes_before
-        FROM (
-          SELECT * FROM backstory_outbox WHERE exchange = $1 AND sequence > $2 ORDER BY sequence LIMIT $3
-        ) AS next
-      ) AS page
-      WHERE bytes_before < $4 ORDER BY page.sequence`,
-      [this.#exchange, after, limit, bytesMax],
-    )
-    return (rows as (Omit<OutboxRow, 'sequence'> & { sequence: string })[]).map((row) => ({
-      ...row,
-      sequence: Number(row.sequence),
-    }))
-  }
-
-  async remove({ upTo }: { upTo: number }): Promise<void> {
-    await this.#client.query('DELETE FROM backstory_outbox WHERE exchange = $1 AND sequence <= $2', [
-      this.#exchange,
-      upTo,
-    ])
-  }
-
-  async onCommit(listener: () => void): Promise<void> {
-    this.#client.on('notification', ({ payload }) => {
-      if (payload === this.#exchange) listener()
-    })
-    await this.#client.query('LISTEN backstory_outbox')
-    // The server notices within some 20 s where this machine is gone without a word, and lets the next one in.
-    await this.#client.query(
-      'SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3',
-    )
-  }
-
-  /** Not given back to the pool: with the connection its settings and subscriptions end. */
-  async release(): Promise<void> {
-    // At once for whoever stands by; where the connection is lost, the server lets go by itself.
-    await this.#client.query('SELECT pg_advisory_unlock_all()').catch(() => {})
-    this.#client.release(true)
   }
 }

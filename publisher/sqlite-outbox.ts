@@ -2,36 +2,16 @@
  * The outbox in a SQLite database of the application's own, by its own better-sqlite3 connection.
  *
  * The next number is taken from a counter in the application's transaction. SQLite has one writer at a
- * time, so the numbers are in the order of the commits, and a rollback takes them back: no holes. Where
- * the application's connection is in a transaction, the relay waits for its end: it would see what is not
- * committed.
+ * time, so the numbers are in the order of the commits, and a rollback takes them back: no holes.
  */
-import { createHash } from 'node:crypto'
-import { resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Catalog, type EventInput, newEpoch } from '../events/index.ts'
 import { knownSource, outsideTransaction } from './bounds.ts'
 import { toRow } from './outbox-message.ts'
-import type { OutboxHead, OutboxRow, OutboxRows, OutboxSession } from './outbox-rows.ts'
+import type { OutboxRows } from './outbox-rows.ts'
 import type { EventOf } from './publisher.ts'
-
-/** What an outbox uses of a database of better-sqlite3. */
-export interface SqliteOutboxDatabase {
-  /** The path that it was opened with. */
-  readonly name: string
-  readonly memory: boolean
-  readonly open: boolean
-  readonly inTransaction: boolean
-  prepare(sql: string): SqliteOutboxStatement
-  exec(sql: string): unknown
-}
-
-export interface SqliteOutboxStatement {
-  run(...values: unknown[]): unknown
-  get(...values: unknown[]): unknown
-  iterate(...values: unknown[]): IterableIterator<unknown>
-  safeIntegers(toggle: boolean): this
-}
+import { Commits } from './sqlite-commits.ts'
+import type { SqliteOutboxDatabase, SqliteOutboxStatement } from './sqlite-outbox-database.ts'
+import { SqliteRows } from './sqlite-outbox-rows.ts'
 
 export interface SqliteOutbox<Events extends Catalog = Catalog> {
   readonly exchange: string
@@ -116,7 +96,7 @@ class TableOutbox implements SqliteOutbox {
   constructor(settings: SqliteOutboxSettings & { readonly source: string }) {
     this.exchange = settings.exchange
     this.source = settings.source
-    this.rows = new TableRows(settings, this.#commits)
+    this.rows = new SqliteRows({ ...settings, commits: this.#commits })
     this.#settings = settings
   }
 
@@ -146,152 +126,5 @@ class TableOutbox implements SqliteOutbox {
     }
     this.#statements.set(tx, statements)
     return statements
-  }
-}
-
-/** Learns of the commits of this process: looks after each addition whether its transaction has ended. */
-class Commits {
-  readonly #awaited = new Set<SqliteOutboxDatabase>()
-  listener: (() => void) | undefined
-
-  expect(tx: SqliteOutboxDatabase): void {
-    if (this.listener === undefined || this.#awaited.has(tx)) return
-    this.#awaited.add(tx)
-    setImmediate(() => this.#look(tx))
-  }
-
-  #look(tx: SqliteOutboxDatabase): void {
-    if (tx.open && tx.inTransaction) {
-      setTimeout(() => this.#look(tx), lookMs).unref()
-      return
-    }
-    this.#awaited.delete(tx)
-    this.listener?.()
-  }
-}
-
-/** How often to look whether the application's transaction is over. */
-const lookMs = 2
-
-class TableRows implements OutboxRows {
-  readonly exchange: string
-  readonly #database: SqliteOutboxDatabase
-  readonly #commits: Commits
-  readonly #head: SqliteOutboxStatement
-  readonly #page: SqliteOutboxStatement
-  readonly #remove: SqliteOutboxStatement
-  readonly #lockPath: string
-
-  constructor({ database, exchange }: SqliteOutboxSettings, commits: Commits) {
-    this.exchange = exchange
-    this.#database = database
-    this.#commits = commits
-    this.#head = database
-      .prepare(
-        `SELECT epoch, sequence,
-          (SELECT min(sequence) FROM backstory_outbox WHERE exchange = counter.exchange) AS first
-        FROM backstory_outbox_counter AS counter WHERE exchange = ?`,
-      )
-      .safeIntegers(false)
-    this.#page = database
-      .prepare(
-        `SELECT sequence, id, routing_key AS routingKey, properties, body
-        FROM backstory_outbox WHERE exchange = ? AND sequence > ? ORDER BY sequence LIMIT ?`,
-      )
-      .safeIntegers(false)
-    this.#remove = database.prepare('DELETE FROM backstory_outbox WHERE exchange = ? AND sequence <= ?')
-    this.#lockPath = `${resolve(database.name)}-${fileNameOf(exchange)}-relay`
-  }
-
-  async head(): Promise<OutboxHead> {
-    await this.#outsideTransaction()
-    const { epoch, sequence, first } = this.#head.get(this.exchange) as {
-      epoch: string
-      sequence: number
-      first: number | null
-    }
-    return { epoch, sequence, first: first ?? undefined }
-  }
-
-  async acquire(): Promise<OutboxSession | undefined> {
-    const lock = lockFile(this.#database, this.#lockPath)
-    if (lock === undefined) return undefined
-    const head = () => this.head()
-    const commits = this.#commits
-    return {
-      pollMs,
-      head,
-      page: (options) => this.#readPage(options),
-      remove: async ({ upTo }) => {
-        await this.#outsideTransaction()
-        this.#remove.run(this.exchange, upTo)
-      },
-      async onCommit(listener) {
-        commits.listener = listener
-      },
-      async release() {
-        commits.listener = undefined
-        lock.close()
-      },
-    }
-  }
-
-  async #readPage({
-    after,
-    limit,
-    bytesMax,
-  }: {
-    after: number
-    limit: number
-    bytesMax: number
-  }): Promise<OutboxRow[]> {
-    await this.#outsideTransaction()
-    const rows: OutboxRow[] = []
-    let bytes = 0
-    for (const row of this.#page.iterate(this.exchange, after, limit) as Iterable<OutboxRow>) {
-      rows.push(row)
-      bytes += row.body.length
-      if (bytes >= bytesMax) break
-    }
-    return rows
-  }
-
-  async #outsideTransaction(): Promise<void> {
-    while (this.#database.inTransaction) await sleep(lookMs)
-  }
-}
-
-/** A look is one probe of an index: some microseconds. */
-const pollMs = 20
-
-function fileNameOf(exchange: string): string {
-  const name = encodeURIComponent(exchange)
-  return name.length <= fileNameMax ? name : createHash('sha256').update(exchange).digest('hex')
-}
-
-const fileNameMax = 100
-
-interface Lock {
-  close(): void
-}
-
-/**
- * A lock that ends with the process, however that ends: an open transaction on an empty file, as recorders
- * and consumers have theirs. The driver is the application's: the class of its own connection opens the file.
- */
-function lockFile(database: SqliteOutboxDatabase, path: string): Lock | undefined {
-  if (database.memory) return { close() {} }
-  const Driver = database.constructor as new (
-    path: string,
-    options: { timeout: number },
-  ) => SqliteOutboxDatabase & Lock
-  const file = new Driver(path, { timeout: 0 })
-  try {
-    file.exec('BEGIN EXCLUSIVE')
-    return file
-  } catch (error) {
-    file.close()
-    if (String((error as { code?: unknown }).code).startsWith('SQLITE_BUSY')) return undefined
-    throw error
   }
 }

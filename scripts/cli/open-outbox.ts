@@ -12,14 +12,14 @@ export interface OpenedOutbox {
 /**
  * Opens what the application has made; makes nothing.
  *
- * @throws CliError `CLI_FILE_UNREADABLE`; HistoryError where PostgreSQL is not to be had; PublishError
+ * @throws CliError `CLI_FILE_UNREADABLE`; HistoryError where the database is not to be had; PublishError
  *   `PUBLISH_OUTBOX_FOREIGN` where the database has no outbox for the exchange.
  */
 export async function openOutboxOf(
   database: string,
   { exchange }: { exchange: string },
 ): Promise<OpenedOutbox> {
-  const [{ isPostgresUrl }, { openOutbox }] = await Promise.all([
+  const [{ isPostgresUrl, openSqlite }, { openOutbox }] = await Promise.all([
     import('../../history/index.ts'),
     import('../../publisher/index.ts'),
   ])
@@ -34,24 +34,12 @@ export async function openOutboxOf(
     }
   }
   if (!existsSync(database)) throw new CliError('CLI_FILE_UNREADABLE', `${database} does not exist`)
-  const file = await openFile(database)
+  const file = await openSqlite(database)
   try {
     const { rows } = openOutbox({ database: file, exchange })
     return { rows, close: async () => void file.close() }
   } catch (error) {
     file.close()
     throw error
-  }
-}
-
-/** As it is: its journal mode is the application's to choose. */
-async function openFile(path: string) {
-  try {
-    const { default: Driver } = await import('better-sqlite3')
-    return new Driver(path, { fileMustExist: true })
-  } catch (cause) {
-    throw new CliError('CLI_FILE_UNREADABLE', `${path} cannot be opened: ${(cause as Error).message}`, {
-      cause,
-    })
   }
 }
