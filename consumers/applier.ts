@@ -79,6 +79,12 @@ export class Applier<Tx> {
     return this.#counts
   }
 
+  /** Whether other hands may change the counts: the reactor parks too, and discarded ones are restored. */
+  get mayHaveParked(): boolean {
+    const { parked, reactions, discarded } = this.#counts
+    return this.#options.handlers.reacts || parked + reactions + discarded > 0
+  }
+
   /** Of the events of each transaction. */
   get batchSizes(): SizeCounts {
     return this.#batchSizes.toCounts()

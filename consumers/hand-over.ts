@@ -198,8 +198,7 @@ export class HandOver {
     const { applier, clock } = this.#options
     const startedAt = clock.now()
     if (startedAt < this.#redriveAt) return false
-    const { parked, discarded } = applier.counts
-    if (!this.#isRedriving && parked + discarded > 0) await applier.refreshCounts()
+    if (!this.#isRedriving && applier.mayHaveParked) await applier.refreshCounts()
     const { applied, failed } = await applier.redrive()
     this.#isRedriving = applied + failed > 0
     const now = clock.now()
