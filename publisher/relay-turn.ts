@@ -8,6 +8,7 @@
  * what was in flight with it.
  */
 import { BrokerError } from '../broker/index.ts'
+import type { Message } from '../events/index.ts'
 import type { Dispatcher } from './dispatcher.ts'
 import { PublishError } from './errors.ts'
 import { toOutgoing } from './outbox-message.ts'
@@ -98,22 +99,37 @@ export class RelayTurn {
     const { dispatcher, exchange, inFlightMax, signal } = this.#options
     const page = { last: rows.at(-1)!.sequence, unconfirmed: rows.length }
     this.#pages.push(page)
-    for (const [index, row] of rows.entries()) {
+    for (const row of rows) {
       if (dispatcher.pending >= inFlightMax) await dispatcher.room()
-      if (this.#failed !== undefined || signal.aborted) return this.#endPage(page, rows.length - index)
+      if (this.#failed !== undefined || signal.aborted) return
+      const message = this.#outgoing(row, { exchange, epoch })
+      if (message === undefined) return
       const bytes = row.body.length
       this.#bytesInFlight += bytes
       this.#sent = row.sequence
-      const message = toOutgoing(row, { exchange, epoch })
       dispatcher.send(message).then(
         () => this.#onConfirmed(page, bytes),
         (error: Error) => {
           this.#bytesInFlight -= bytes
-          this.#failed ??= { row, error }
-          this.#bell.ring()
+          this.#fail(row, error)
         },
       )
     }
+  }
+
+  /** Undefined for a row that somebody has made illegible. */
+  #outgoing(row: OutboxRow, options: { exchange: string; epoch: string }): Message | undefined {
+    try {
+      return toOutgoing(row, options)
+    } catch (error) {
+      this.#fail(row, error as Error)
+      return undefined
+    }
+  }
+
+  #fail(row: OutboxRow, error: Error): void {
+    this.#failed ??= { row, error }
+    this.#bell.ring()
   }
 
   #onConfirmed(page: Page, bytes: number): void {

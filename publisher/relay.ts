@@ -65,7 +65,8 @@ export interface Relay {
  * Starts to relay; it connects, and reconnects, by itself, and tries again while the database is away.
  *
  * What ends it (see `stopped`): PublishError `PUBLISH_OUTBOX_BLOCKED` where the first event in the outbox
- * can never be published; BrokerError `BROKER_ACCESS_REFUSED`, `BROKER_TOPOLOGY_MISMATCH`.
+ * can never be published; BrokerError `BROKER_ACCESS_REFUSED`, `BROKER_TOPOLOGY_MISMATCH`; TypeError where the
+ * application closed its SQLite database first.
  *
  * @throws TypeError for an option out of its range.
  */
@@ -101,6 +102,7 @@ class OutboxRelay implements Relay {
   #session: OutboxSession | undefined
   #head: OutboxHead | undefined
   #relayed = 0
+  #isLooking = false
   #lastError: { readonly message: string; readonly at: Date } | undefined
   readonly #waiters = new Set<Bell>()
 
@@ -162,7 +164,7 @@ class OutboxRelay implements Relay {
   async #run(): Promise<void> {
     const { rows, logger } = this.#options
     const { signal } = this.#stop
-    const watch = setInterval(() => void this.#look(), lookMs)
+    const watch = setInterval(() => void this.#lookAgain(), lookMs)
     try {
       for (let retryMs = retryMsMin; !signal.aborted; retryMs = Math.min(retryMs * 2, retryMsMax)) {
         try {
@@ -246,6 +248,14 @@ class OutboxRelay implements Relay {
     }
   }
 
+  /** Not while the last look still waits for its answer. */
+  async #lookAgain(): Promise<void> {
+    if (this.#isLooking) return
+    this.#isLooking = true
+    await this.#look()
+    this.#isLooking = false
+  }
+
   #wakeWaiters(): void {
     for (const bell of this.#waiters) bell.ring()
   }
@@ -256,7 +266,9 @@ class OutboxRelay implements Relay {
   }
 }
 
+/** A TypeError is a mistake, such as a database that the application has closed. */
 function isPermanent(error: unknown): boolean {
+  if (error instanceof TypeError) return true
   if (error instanceof BrokerError) return error.isPermanent
   return error instanceof PublishError && error.code === 'PUBLISH_OUTBOX_BLOCKED'
 }

@@ -16,8 +16,9 @@ import {
   startRelay,
 } from '../index.ts'
 import { newExchange } from './fixtures/exchange.ts'
-import { type Desk, postgresDesk, sqliteDatabase, sqliteDesk } from './fixtures/outbox-desk.ts'
+import { type Desk, postgresDesk, postgresPool, sqliteDatabase, sqliteDesk } from './fixtures/outbox-desk.ts'
 import { plainChannel } from './fixtures/plain.ts'
+import { ownPostgres } from './fixtures/postgres.ts'
 import { startProgram } from './fixtures/program.ts'
 import { startProxy } from './fixtures/proxy.ts'
 import { until } from './fixtures/until.ts'
@@ -188,32 +189,37 @@ test('where the history queue was deleted, nothing leaves the outbox until it is
   )
 })
 
-test('an event that can never be published ends the relay with an error that names its row', async (t) => {
-  const shop = await openShop(t)
-  shop.sell('1')
-  const properties = JSON.stringify({ headers: {}, messageId: '2', appId: source, priority: 'no number' })
-  shop.database.transaction(() => {
-    shop.outbox.add(shop.database, { type: 't', id: '2' })
-    shop.database.prepare('UPDATE backstory_outbox SET properties = ? WHERE id = ?').run(properties, '2')
-  })()
-  shop.sell('3')
-  const relay = shop.relay()
-  await assert.rejects(relay.stopped, (error: PublishError) => {
-    assert.ok(error instanceof PublishError)
-    assert.equal(error.code, 'PUBLISH_OUTBOX_BLOCKED')
-    assert.equal(error.eventId, '2')
-    assert.match(error.message, /sequence = 2/)
-    assert.ok(error.cause instanceof Error)
-    return true
+for (const [what, properties] of [
+  ['that can never be published', { headers: {}, messageId: '2', appId: source, priority: 'no number' }],
+  ['that somebody made illegible', 'no properties'],
+] as const)
+  test(`an event ${what} ends the relay with an error that names its row`, async (t) => {
+    const shop = await openShop(t)
+    shop.sell('1')
+    shop.database.transaction(() => {
+      shop.outbox.add(shop.database, { type: 't', id: '2' })
+      shop.database
+        .prepare('UPDATE backstory_outbox SET properties = ? WHERE id = ?')
+        .run(JSON.stringify(properties), '2')
+    })()
+    shop.sell('3')
+    const relay = shop.relay()
+    await assert.rejects(relay.stopped, (error: PublishError) => {
+      assert.ok(error instanceof PublishError)
+      assert.equal(error.code, 'PUBLISH_OUTBOX_BLOCKED')
+      assert.equal(error.eventId, '2')
+      assert.match(error.message, /sequence = 2/)
+      assert.ok(error.cause instanceof Error)
+      return true
+    })
+    assert.equal(relay.status.state, 'stopped')
+    await assert.rejects(relay.caughtUp(), { code: 'PUBLISH_OUTBOX_BLOCKED' })
+    assert.ok(Number(rowsIn(shop.database)) >= 1)
+    shop.database.prepare('DELETE FROM backstory_outbox WHERE sequence = 2').run()
+    await shop.relay().caughtUp()
+    assert.equal(rowsIn(shop.database), 0)
+    assert.deepEqual(await arrived(t, shop), ['1: 1', '3: 3'])
   })
-  assert.equal(relay.status.state, 'stopped')
-  await assert.rejects(relay.caughtUp(), { code: 'PUBLISH_OUTBOX_BLOCKED' })
-  assert.ok(Number(rowsIn(shop.database)) >= 1)
-  shop.database.prepare('DELETE FROM backstory_outbox WHERE sequence = 2').run()
-  await shop.relay().caughtUp()
-  assert.equal(rowsIn(shop.database), 0)
-  assert.deepEqual(await arrived(t, shop), ['1: 1', '3: 3'])
-})
 
 for (const database of ['SQLite', 'PostgreSQL'] as const) {
   test(`${database}: where a relay is killed, the one that stands by goes on, and nothing is missing or out of order`, async (t) => {
@@ -316,6 +322,46 @@ test('a database that cannot be read is told and tried again', async (t) => {
   await relay.caughtUp()
   assert.equal(relay.status.state, 'relaying')
   assert.deepEqual(await arrived(t, shop), ['1: 1'])
+})
+
+test('PostgreSQL: a server that is killed while it relays, and started again, costs nothing but time', async (t) => {
+  const { url, exchange } = await newExchange(t)
+  const server = await ownPostgres(t)
+  const database = postgresPool(t, server.url)
+  const outbox = await openOutbox({ database, exchange, source })
+  const relay = startRelay({ broker: url, outbox })
+  t.after(() => relay.close())
+  let sold = 0
+  const sell = async (count: number) => {
+    const client = await database.connect()
+    client.on('error', () => {})
+    await client.query('BEGIN')
+    for (let n = 0; n < count; n++) {
+      sold += 1
+      await outbox.add(client, { type: 't', id: String(sold) })
+    }
+    await client.query('COMMIT')
+    client.release()
+  }
+  await sell(300)
+  await until('some are relayed', () => relay.status.relayed > 0)
+  await server.kill()
+  await until('it holds', () => relay.status.state === 'holding')
+  await server.start()
+  await sell(300)
+  await relay.caughtUp()
+  assert.deepEqual(
+    await arrived(t, { url, exchange }),
+    numbered(1, 600).map((id) => `${id}: ${id}`),
+  )
+})
+
+test('a database that the application closes too early ends the relay', async (t) => {
+  const shop = await openShop(t)
+  const relay = shop.relay()
+  await until('it relays', () => relay.status.state === 'relaying')
+  shop.database.close()
+  await assert.rejects(relay.stopped, TypeError)
 })
 
 test('a broker that refuses the login ends the relay, also while there is nothing to publish', async (t) => {
