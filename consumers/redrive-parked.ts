@@ -91,7 +91,7 @@ async function redrive<Tx>({
   let progress: RedriveProgress = { applied: 0, reacted: 0, failed: 0 }
   try {
     while (!signal.aborted) {
-      const { applied, failed } = await applier.redrive()
+      const { applied, failed } = await applier.redrive({ limit: batch })
       const reactions = handlers.reacts ? await reactor.step() : nothingReacted
       if (applied + failed + reactions.done + reactions.failed + reactions.behind === 0) break
       progress = {
@@ -110,8 +110,9 @@ async function redrive<Tx>({
   return progress
 }
 
-/** As a consumer has it. */
-const carefulMax = 500
+/** No live event waits for its turn meanwhile. */
+const batch = 500
+const carefulMax = batch
 const nothingReacted = { done: 0, failed: 0, behind: 0 }
 
 function clockUntil(signal: AbortSignal): Clock {
