@@ -6,6 +6,7 @@
  * PostgreSQL itself answers `ROLLBACK` to a COMMIT and calls that a success.
  */
 import { cutPostgres, openPostgres, type PostgresClient, sendQuery, takeFailure } from '../history/index.ts'
+import { HandlerFailure } from './handler-failure.ts'
 import { commitRefused, isUnavailable, storeFailure } from './postgres-failure.ts'
 
 /** A statement that is parsed once a connection. */
@@ -79,6 +80,17 @@ export class PostgresSession {
   async rollback(): Promise<void> {
     if (this.#isLost) return
     await this.client.query('ROLLBACK').catch(() => {})
+  }
+
+  /**
+   * What made a transaction fail, where a statement only met what another one had broken before it: one that
+   * was sent and not waited for, perhaps an earlier event's.
+   */
+  reasonFor(error: unknown): unknown {
+    const { code } = ((error instanceof HandlerFailure ? error.cause : error) ?? {}) as { code?: unknown }
+    if (code !== '25P02') return error
+    const failure = takeFailure(this.client)
+    return failure === undefined && error instanceof HandlerFailure ? error : this.#refusal(failure)
   }
 
   /** Ends it at once; the server rolls back. */

@@ -178,7 +178,7 @@ class PostgresStore<Tx> implements ConsumerStore<Tx> {
     } catch (error) {
       unit.forgetCaches()
       await session.rollback()
-      const failure = storeFailure(error, url)
+      const failure = storeFailure(session.reasonFor(error), url)
       // What is known here may be old: nothing is written until the store was taken in hand again.
       if (isSuperseded(failure)) this.#generation = undefined
       throw failure

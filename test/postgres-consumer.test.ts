@@ -4,7 +4,18 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { startConsumer } from '../index.ts'
+import { openPostgres } from '../history/index.ts'
+import {
+  type CloudEvent,
+  defineConsumer,
+  defineEvents,
+  eventType,
+  type HandlerContext,
+  openPublisher,
+  type PostgresClient,
+  sendQuery,
+  startConsumer,
+} from '../index.ts'
 import { startFlow } from './fixtures/flow.ts'
 import { ownPostgres, testPostgres } from './fixtures/postgres.ts'
 import { postgresEffectsConsumer } from './fixtures/postgres-effects.ts'
@@ -54,3 +65,63 @@ test('a new consumer replays a history into PostgreSQL and is level', async (t) 
   assert.ok(replaying.status.replayed >= 2_000)
   await assertEqualInTheEnd(place, flow, [process.pid])
 })
+
+test('what fails in PostgreSQL is parked with its subject, retried by itself, and reacts after its commit', async (t) => {
+  const place = await newPlace(t, await testPostgres(t))
+  const { url: broker, exchange, history, database: store } = place
+  let isBroken = true
+  const reacted: string[] = []
+  const events = defineEvents({ awaited: eventType<unknown>(), sent: eventType<unknown>() })
+  const definition = defineConsumer({
+    name: consumer,
+    exchange,
+    events,
+    retry: { attempts: 2, backoffMs: 1 },
+    parking: { retryAfterMs: [20] },
+    async prepare(database: PostgresClient) {
+      await database.query('CREATE TABLE IF NOT EXISTS orders (number serial, id text UNIQUE)')
+      return database
+    },
+    on: {
+      awaited: {
+        async apply({ id }: CloudEvent, { tx }: HandlerContext<PostgresClient>) {
+          await tx.query('INSERT INTO orders (id) VALUES ($1)', [id])
+          if (isBroken) await tx.query('SELECT 1 / 0')
+        },
+        react({ id }) {
+          reacted.push(id)
+        },
+      },
+      sent: ({ subject }, { tx }) =>
+        sendQuery(tx, { text: 'INSERT INTO orders (id) VALUES ($1)', values: [subject] }),
+    },
+  })
+  await using publisher = openPublisher({ broker, exchange, source: '/sales' })
+  await using failing = await startConsumer(definition, { broker, history, store, settleMs: 0, auditMs: 10 })
+  await failing.caughtUp()
+  const publish = (type: string, id: string, subject: string) => publisher.publish({ type, id, subject })
+  await Promise.all([
+    publish('awaited', '1', 'a'),
+    publish('sent', '2', 'b'),
+    publish('sent', '3', 'b'),
+    publish('awaited', '4', 'a'),
+    publish('sent', '5', 'c'),
+  ])
+  await until('the second of b, and all of a, are parked', () => failing.status.parked === 3)
+  assert.deepEqual(await orders(store), ['b', 'c'])
+  isBroken = false
+  await until('a is applied', () => failing.status.parked === 1)
+  await until('a has reacted', () => reacted.length === 2)
+  assert.deepEqual(await orders(store), ['b', 'c', '1', '4'])
+  assert.deepEqual(reacted, ['1', '4'])
+  await until('the audit has passed', () => failing.status.lag === 0)
+  const { complete, level } = await failing.certificate()
+  assert.deepEqual({ complete, level }, { complete: true, level: false })
+})
+
+async function orders(store: string): Promise<string[]> {
+  const client = await openPostgres(store, { name: 'test' })
+  const { rows } = await client.query<{ id: string }>('SELECT id FROM orders ORDER BY number')
+  await client.end()
+  return rows.map(({ id }) => id)
+}

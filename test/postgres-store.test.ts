@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { HandlerFailure } from '../consumers/handler-failure.ts'
 import { readStore } from '../consumers/open-store.ts'
 import { openPostgresStore } from '../consumers/postgres-store.ts'
 import { storeContract } from '../consumers/store.contract.ts'
@@ -13,6 +14,8 @@ import { until } from './fixtures/until.ts'
 const shipping = { consumer: 'shipping', exchange: 'orders' }
 const never = new AbortController().signal
 const leaseMs = 600
+const message = toMessage({ type: 'order.placed', data: {} }, { exchange: 'orders', source: '/sales' })
+const event = new MessageEvent({ source: '/sales', id: '1', type: 'order.placed', subject: 's' }, message)
 
 storeContract('postgres', async (t) => {
   const url = await testPostgres(t)
@@ -235,6 +238,19 @@ test('a statement that is sent and not waited for commits with the rest, or says
     code: 'CONSUMER_COMMIT_REFUSED',
     message: /relation "nowhere" does not exist/,
   })
+  // Whoever waits for an answer behind it meets a transaction that is broken already.
+  const meets = store.transaction(async ({ tx, parking }) => {
+    sendQuery(tx, { text: 'INSERT INTO nowhere VALUES (1)' })
+    await parking.counts()
+  })
+  await assert.rejects(meets, { code: 'CONSUMER_COMMIT_REFUSED', message: /"nowhere" does not exist/ })
+  const meetsInHandler = store.transaction(async ({ tx }) => {
+    sendQuery(tx, { text: 'INSERT INTO nowhere VALUES (1)' })
+    await write(tx, 'three').catch((error: unknown) => {
+      throw new HandlerFailure(error, 1, event)
+    })
+  })
+  await assert.rejects(meetsInHandler, { code: 'CONSUMER_COMMIT_REFUSED', message: /"nowhere"/ })
   assert.deepEqual(await store.transaction(async ({ tx }) => notes(tx)), ['one', 'two'])
   assert.equal((await store.state()).cursor, 2)
 })
@@ -269,7 +285,6 @@ test('identities and subjects of any length and any characters are kept and told
   assert.deepEqual(await marks([{ source: 'a', id: 'x\u0001y' }]), [undefined])
 
   const subjects = ['s\0', 's', long]
-  const message = toMessage({ type: 'order.placed', data: {} }, { exchange: 'orders', source: '/sales' })
   const events = subjects.map(
     (subject) => new MessageEvent({ ...identities[0]!, type: 'x\0', subject }, message),
   )
