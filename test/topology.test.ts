@@ -496,7 +496,10 @@ for (const [line, message] of [
     )
     await writeFile(join(cwd, 'none.mjs'), 'export const limit = 3')
     const env = { BACKSTORY_BROKER: 'amqp://127.0.0.1:1' }
-    const { code, stderr } = await runCli(['topology', ...line.split(' ')], { cwd, env })
+    const { code, stderr } = await runCli(['topology', ...line.split(' '), '--wait-broker', '0'], {
+      cwd,
+      env,
+    })
     assert.equal(code, 2)
     assert.match(stderr, message)
     assert.doesNotMatch(stderr, /hunter2/)
