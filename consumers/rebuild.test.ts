@@ -146,6 +146,20 @@ test('what fails now is parked with what follows of its subject, and what no lon
   )
 })
 
+test('an edited event that fails now is parked as it was published and as it was edited', async (t) => {
+  const place = await rebuildPlace(t)
+  await place.record(idsUpTo(10))
+  await place.consume(failingOrders([7]), 10)
+  await place.exec(
+    `UPDATE backstory_parked SET edited_body = CAST('{"id":700}' AS BLOB), edited_properties = properties`,
+  )
+  const select =
+    'SELECT reason, properties, body, edited_properties, edited_body, parked_at FROM backstory_parked'
+  const parked = await place.query(select)
+  assert.equal((await rebuildConsumer(failingOrders([7]), optionsOf(place))).parked, 1)
+  assert.deepEqual(await place.query(select), parked)
+})
+
 test('an event that failed for what came after it is tried again at the end', async (t) => {
   const place = await rebuildPlace(t)
   await place.record(idsUpTo(20))
@@ -218,15 +232,16 @@ test('a second rebuild of the consumer is refused while one runs', async (t) => 
   await place.record(idsUpTo(20))
   await place.consume(ordersConsumer(1), 20)
   let second: Promise<unknown> | undefined
-  await rebuildConsumer(ordersConsumer(2), {
-    ...optionsOf(place),
-    onProgress() {
-      second ??= assert.rejects(rebuildConsumer(ordersConsumer(3), optionsOf(place)), {
-        code: 'CONSUMER_REBUILD_RUNNING',
-      })
+  const rebuild = ordersConsumer(2, {
+    on: {
+      '*': async (event, { tx }) => {
+        placeOrder(tx, event, 2)
+        second ??= rebuildConsumer(ordersConsumer(3), optionsOf(place))
+        await assert.rejects(second, { code: 'CONSUMER_REBUILD_RUNNING' })
+      },
     },
   })
-  await second
+  assert.equal((await rebuildConsumer(rebuild, optionsOf(place))).parked, 0)
   assert.deepEqual(await place.query('SELECT DISTINCT version FROM orders'), [{ version: 2 }])
 })
 
