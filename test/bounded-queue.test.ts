@@ -1,7 +1,7 @@
 /** A consumer whose queue is bounded: RabbitMQ drops what it cannot keep, the history brings it back. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BrokerError, connectBroker, consumerQueueOf, declareTopology } from '../index.ts'
+import { BrokerError, connectBroker, consumerQueueOf, declareTopology, defineConsumer } from '../index.ts'
 import { absence } from './fixtures/absence.ts'
 import { newExchange } from './fixtures/exchange.ts'
 
@@ -48,4 +48,11 @@ test('a queue that is there with another bound is told, with both bounds', async
       /20/.test(error.message),
   )
   await assert.rejects(declareTopology(broker, { exchange, queues: [{ name, lengthMax: 0 }] }), TypeError)
+})
+
+test('a bound that is no positive integer is refused where the consumer is defined', () => {
+  const definition = { name: 'shipping', exchange: 'orders', on: {} }
+  for (const queueLengthMax of [0, -1, 1.5, Number.NaN, 2 ** 31])
+    assert.throws(() => defineConsumer({ ...definition, queueLengthMax }), TypeError)
+  assert.equal(defineConsumer({ ...definition, queueLengthMax: 1 }).queueLengthMax, 1)
 })
