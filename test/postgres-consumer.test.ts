@@ -22,7 +22,7 @@ import { postgresEffectsConsumer } from './fixtures/postgres-effects.ts'
 import { assertEqualInTheEnd, consumer, newPlace, startInstance } from './fixtures/postgres-instances.ts'
 import { until } from './fixtures/until.ts'
 
-const perSecond = 300
+const perSecond = 150
 /** The lease holds for 5 s, and half a second may pass until the standby looks. */
 const takeoverMs = 8_000
 

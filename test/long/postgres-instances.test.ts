@@ -9,7 +9,7 @@ import { startFlow } from '../fixtures/flow.ts'
 import { ownPostgres, testPostgres } from '../fixtures/postgres.ts'
 import { assertEqualInTheEnd, newPlace, startInstance } from '../fixtures/postgres-instances.ts'
 
-const perSecond = 300
+const perSecond = 150
 
 test('when the working process is stopped in order, the other goes on at once', async (t) => {
   const place = await newPlace(t, await testPostgres(t))
