@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Broker, consumerQueueOf } from '../../broker/index.ts'
 import type { ProcessName } from './cast.ts'
 import type { Fault } from './fault.ts'
+import type { QueueWatch } from './queue-watch.ts'
 import { exchange, type Scene } from './scene.ts'
 
 const delayMs = 40
@@ -11,10 +12,11 @@ export interface Injection {
   readonly scene: Scene
   /** A connection of the run's own, around the proxies. */
   readonly broker: Broker
+  readonly watch: QueueWatch
 }
 
 /** Resolves when the fault is over. @returns What came of it, for the report. */
-export async function inject(fault: Fault, { scene, broker }: Injection): Promise<string | undefined> {
+export async function inject(fault: Fault, { scene, broker, watch }: Injection): Promise<string | undefined> {
   const { kind, target, forMs } = fault
   const name = target as ProcessName
   switch (kind) {
@@ -47,22 +49,28 @@ export async function inject(fault: Fault, { scene, broker }: Injection): Promis
       return undefined
     case 'delete-queue':
     case 'purge-queue':
-      return await onQueue(kind, consumerQueueOf(exchange, target), broker)
+      return await onQueue(kind, target, { broker, watch })
     case 'node-kill':
     case 'node-restart':
       return await scene.onceUp('nodes', async () => {
-        const node = scene.cluster.nodes[Number(target)]!
+        const { nodes } = scene.cluster
+        const isAlone = nodes.length === 1 && kind === 'node-kill'
+        if (isAlone && !(await watch.untilOld())) return 'not done: a queue was too young'
+        const node = nodes[Number(target)]!
         await (kind === 'node-kill' ? node.kill() : node.shutDown())
         await sleep(forMs)
         await node.start()
+        return undefined
       })
     case 'postgres-kill':
       return await scene.onceUp('postgres', async () => {
         await scene.postgres!.kill()
         await sleep(forMs)
         await scene.postgres!.start()
+        return undefined
       })
     case 'join':
+      watch.await(target)
       scene.child(name).start()
       return undefined
   }
@@ -74,13 +82,19 @@ async function healed(scene: Scene, name: ProcessName, forMs: number): Promise<u
 }
 
 /** A broker that is down then has its queue spared. */
-async function onQueue(kind: Fault['kind'], queue: string, broker: Broker): Promise<string> {
-  if (!broker.isConnected) return 'the broker was away'
+async function onQueue(
+  kind: Fault['kind'],
+  consumer: string,
+  { broker, watch }: { broker: Broker; watch: QueueWatch },
+): Promise<string> {
+  if (!broker.isConnected) return 'not done: the broker was away'
+  const queue = consumerQueueOf(exchange, consumer)
   try {
     const channel = await broker.openChannel()
     const ask = kind === 'delete-queue' ? channel.raw.deleteQueue(queue) : channel.raw.purgeQueue(queue)
     const answer = await Promise.race([ask, channel.closed.then(() => undefined)])
     await channel.close()
+    if (kind === 'delete-queue') watch.await(consumer)
     return answer === undefined ? 'not done' : `${answer.messageCount} messages`
   } catch (error) {
     return `not done: ${(error as Error).message}`

@@ -8,12 +8,13 @@ import { type Broker, connectBroker } from '../../broker/index.ts'
 import type { ConsumerStatus, RecorderStatus, RelayStatus } from '../../index.ts'
 import { findOrInstallPostgres } from '../services/private-postgres.ts'
 import { BrokenBuild } from './break/broken-build.ts'
-import { lateConsumer, type ProcessName, seller, sharedConsumer } from './cast.ts'
+import { consumersOf, lateConsumer, type ProcessName, seller, sharedConsumer } from './cast.ts'
 import { check, type Verdict } from './checks.ts'
 import { startChaosCluster } from './cluster.ts'
 import type { Fault } from './fault.ts'
-import { inject } from './inject.ts'
+import { type Injection, inject } from './inject.ts'
 import type { ChaosOptions } from './options.ts'
+import { QueueWatch } from './queue-watch.ts'
 import { Scene } from './scene.ts'
 import { drawSchedule } from './schedule.ts'
 import { settle } from './settle.ts'
@@ -52,7 +53,11 @@ export async function runChaos(
     await startAll(scene, { say, signal })
     const schedule = drawSchedule({ seed, seconds, nodes, postgres: options.postgres })
     say(`Seed ${seed}: ${schedule.length} faults in ${seconds} s; logs in ${folder}`)
-    const faults = await injectAll(schedule, { scene, broker, seconds, say, signal })
+    const watch = new QueueWatch(broker)
+    for (const name of consumersOf(scene.cast)) if (name !== lateConsumer) watch.await(name)
+    const injection = { scene, broker, watch }
+    const injected = injectAll(schedule, injection, { seconds, say, signal })
+    const faults = await injected.finally(() => watch.close())
     say('Waiting until all has settled')
     const settled = await settle(scene, { broker, timeoutMs: settleSeconds * 1_000 })
     const verdict = await check({ scene, broker, settled, purged: purgedBy(faults) })
@@ -108,13 +113,8 @@ function isAtWork(scene: Scene, name: ProcessName): boolean {
 
 async function injectAll(
   schedule: readonly Fault[],
-  {
-    scene,
-    broker,
-    seconds,
-    say,
-    signal,
-  }: { scene: Scene; broker: Broker; seconds: number; say: (line: string) => void; signal: AbortSignal },
+  injection: Injection,
+  { seconds, say, signal }: { seconds: number; say: (line: string) => void; signal: AbortSignal },
 ): Promise<ChaosReport['faults']> {
   const startedAt = performance.now()
   // Every fault that is still to come waits with it.
@@ -126,7 +126,7 @@ async function injectAll(
     await until(fault.atMs)
     const { atMs, kind, target, forMs } = fault
     say(`${(atMs / 1_000).toFixed(1).padStart(6)} s  ${kind} ${target}${forMs > 0 ? ` for ${forMs} ms` : ''}`)
-    const outcome = await inject(fault, { scene, broker })
+    const outcome = await inject(fault, injection)
     return { ...fault, outcome }
   })
   const faults = await Promise.all(done)

@@ -45,7 +45,7 @@ export class Scene {
   readonly #disks = new Map<ProcessName, Disk>()
   readonly #options: SceneOptions
   readonly #logs: string
-  readonly #comingUp = new Map<'nodes' | 'postgres', Promise<void>>()
+  readonly #comingUp = new Map<'nodes' | 'postgres', Promise<unknown>>()
 
   private constructor(options: SceneOptions) {
     this.cluster = options.cluster
@@ -94,11 +94,11 @@ export class Scene {
   }
 
   /** Waits until what was taken down before is up again, however long that takes this machine. */
-  async onceUp(service: 'nodes' | 'postgres', fault: () => Promise<void>): Promise<undefined> {
+  async onceUp<Outcome>(service: 'nodes' | 'postgres', fault: () => Promise<Outcome>): Promise<Outcome> {
     const before = this.#comingUp.get(service) ?? Promise.resolve()
     const up = before.then(fault)
     this.#comingUp.set(service, up)
-    await up
+    return await up
   }
 
   /**
