@@ -99,11 +99,11 @@ export class RelayTurn {
     const { dispatcher, exchange, inFlightMax, signal } = this.#options
     const page = { last: rows.at(-1)!.sequence, unconfirmed: rows.length }
     this.#pages.push(page)
-    for (const row of rows) {
+    for (const [index, row] of rows.entries()) {
       if (dispatcher.pending >= inFlightMax) await dispatcher.room()
-      if (this.#failed !== undefined || signal.aborted) return
-      const message = this.#outgoing(row, { exchange, epoch })
-      if (message === undefined) return
+      const isStopped = this.#failed !== undefined || signal.aborted
+      const message = isStopped ? undefined : this.#outgoing(row, { exchange, epoch })
+      if (message === undefined) return this.#endPage(page, rows.length - index)
       const bytes = row.body.length
       this.#bytesInFlight += bytes
       this.#sent = row.sequence
