@@ -23,7 +23,7 @@ export {
 export { type Logger, silentLogger } from './logger.ts'
 export type { Headers, HeaderValue, Message, Properties } from './message.ts'
 export { decodeProperties, encodeProperties } from './properties-json.ts'
-export { newEpoch, type Sequence, sequenceHeader, sequenceOf, sequenceText } from './sequence.ts'
+export { newEpoch, sequenceHeader, sequenceOf, sequenceText } from './sequence.ts'
 export {
   isTracing,
   traceApply,
