@@ -11,12 +11,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectBroker } from '../../broker/index.ts'
-import { installAdvice } from './advice.ts'
 import { ServiceError } from './errors.ts'
 import { Guardian } from './guardian.ts'
 import type { Installation } from './installation.ts'
 import { drawPort } from './ports.ts'
-import { chosenInstallation, PrivateBroker, portWasTaken } from './private-broker.ts'
+import { chosenInstallation, nothingInstalled, PrivateBroker, portWasTaken } from './private-broker.ts'
 
 export interface PrivateClusterOptions {
   readonly nodes: number
@@ -50,8 +49,7 @@ export async function startPrivateCluster({
 }: PrivateClusterOptions): Promise<PrivateCluster> {
   if (!Number.isInteger(nodes) || nodes < 2 || nodes > 7)
     throw new TypeError(`Expected \`nodes\` to be an integer from 2 to 7, got ${nodes}`)
-  if (installation === undefined)
-    throw new ServiceError('SERVICE_NOT_FOUND', `No rabbitmq-server is installed.\n${installAdvice()}`)
+  if (installation === undefined) throw nothingInstalled()
   for (let attempt = 1; ; attempt += 1) {
     say(`Starting a private cluster of ${nodes} nodes (${installation.root ?? ''}${installation.server})`)
     const members = await newMembers({ nodes, installation })

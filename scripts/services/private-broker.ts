@@ -58,7 +58,7 @@ export async function startPrivateBroker({
   say = () => {},
 }: PrivateBrokerOptions = {}): Promise<PrivateBroker> {
   if (installation === undefined) {
-    throw new ServiceError('SERVICE_NOT_FOUND', `No rabbitmq-server is installed.\n${installAdvice()}`)
+    throw nothingInstalled()
   }
   if (port !== undefined && !(await isFree(port))) {
     throw new ServiceError(
@@ -68,7 +68,9 @@ export async function startPrivateBroker({
   }
   for (let draw = 1; ; draw += 1) {
     const broker = await newBroker(installation, { folder, port, plugins })
-    say(`Starting a private RabbitMQ (${installation.server}) on port ${broker.port}`)
+    say(
+      `Starting a private RabbitMQ (${installation.root ?? ''}${installation.server}) on port ${broker.port}`,
+    )
     try {
       await broker.start()
       return broker
@@ -87,6 +89,15 @@ export async function startPrivateBroker({
 export function chosenInstallation(): Installation | undefined {
   if (process.env.BACKSTORY_RABBITMQ === '4') return findRabbitmq4()
   return findInstallation({ path: process.env.PATH ?? '' })
+}
+
+/** What `chosenInstallation()` did not find, and what to do. */
+export function nothingInstalled(): ServiceError {
+  const message =
+    process.env.BACKSTORY_RABBITMQ === '4'
+      ? 'RabbitMQ 4 is not prepared on this machine; as root on Debian or Ubuntu, npm test -- --rabbitmq 4 does that'
+      : `No rabbitmq-server is installed.\n${installAdvice()}`
+  return new ServiceError('SERVICE_NOT_FOUND', message)
 }
 
 async function newBroker(
