@@ -400,7 +400,7 @@ export function isOrderly({ phase }: ConsumerState): boolean {
   return phase === 'stopped'
 }
 
-const redriveBatch = 100
+const redriveBatch = 250
 const nothing: ReadonlySet<string> = new Set()
 
 /** A parked event on its way to its handler again. */

@@ -200,7 +200,8 @@ test('a running consumer retries a group of 10,000 in under 10 s', async (t) => 
   assert.equal(seen.length, 10_000)
 })
 
-test('a million events behind one are retried in order, in memory that does not grow, at a pace that does not fall', async (t) => {
+/** One that failed and so many that wait behind it, retried by the command. */
+async function retryChain(t: TestContext, waiting: number) {
   const folder = temporaryFolder(t)
   const path = join(folder, 'shipping.db')
   writeFileSync(join(folder, 'shipping.ts'), definitionText)
@@ -208,34 +209,38 @@ test('a million events behind one are retried in order, in memory that does not 
     path,
     (function* () {
       yield { id: '0', subject: 's', error: kinds[0]! }
-      for (let n = 1; n <= 1_000_000; n++) yield { id: String(n), subject: 's', behind: true }
+      for (let n = 1; n <= waiting; n++) yield { id: String(n), subject: 's', behind: true }
     })(),
   )
   const parked = await openParkedEvents({ store: path })
   t.after(() => parked.close())
-  let started = performance.now()
+  const started = performance.now()
   const [group] = await parked.groups()
-  const { waiting } = await parked.retry({ all: true }, { dryRun: true })
-  const page = await parked.list({ subject: 's', after: 500_000, limit: 10 })
-  const looks = performance.now() - started
-  assert.deepEqual([group!.waiting, waiting, page[0]!.number], [1_000_000, 1_000_000, 500_001])
-  started = performance.now()
+  const mark = await parked.retry({ all: true }, { dryRun: true })
+  const page = await parked.list({ subject: 's', after: waiting / 2, limit: 10 })
+  const looksMs = performance.now() - started
+  assert.deepEqual([group!.waiting, mark.waiting, page[0]!.number], [waiting, waiting, waiting / 2 + 1])
   const { code, stdout, residentMb } = await cli(folder, 'parked retry ./shipping.ts --all --json')
-  const seconds = (performance.now() - started) / 1_000
   assert.equal(code, 0)
-  assert.deepEqual(JSON.parse(stdout).followed, 1_000_000)
-  t.diagnostic(
-    `groups, dry run and a page ${looks.toFixed(0)} ms; retried in ${seconds.toFixed(0)} s, ${residentMb.toFixed(0)} MB resident`,
-  )
-  assert.ok(residentMb < 200)
+  const { followed, seconds } = JSON.parse(stdout)
+  assert.equal(followed, waiting)
   const database = await openSqlite(path, { readonly: true })
-  const outOfOrder = database
-    .prepare('SELECT count(*) FROM effects WHERE CAST(id AS INTEGER) <> rowid - 1')
-    .pluck()
-    .get()
-  const all = database.prepare('SELECT count(*) FROM effects').pluck().get()
+  const [outOfOrder, all] = ['WHERE CAST(id AS INTEGER) <> rowid - 1', ''].map((where) =>
+    database.prepare(`SELECT count(*) FROM effects ${where}`).pluck().get(),
+  )
   database.close()
-  assert.deepEqual([outOfOrder, all], [0, 1_000_001])
+  assert.deepEqual([outOfOrder, all], [0, waiting + 1])
+  const figures = `looks ${looksMs.toFixed(0)} ms, retried in ${seconds} s, ${residentMb.toFixed(0)} MB resident`
+  t.diagnostic(`${waiting} behind one: ${figures}`)
+  return { residentMb, perSecond: waiting / seconds }
+}
+
+test('a million events behind one are retried in order, in memory that does not grow, at a pace that does not fall', async (t) => {
+  const small = await retryChain(t, 100_000)
+  const large = await retryChain(t, 1_000_000)
+  // With the compiler that runs this repository's TypeScript, the process begins at 180.
+  assert.ok(large.residentMb < 260 && large.residentMb < small.residentMb * 1.25)
+  assert.ok(large.perSecond > small.perSecond / 2)
 })
 
 test('a replay of a million events, twice, makes no outside call', async (t) => {
