@@ -152,6 +152,7 @@ class RebuildAttempt<Tx> {
       const counts = target.counts()
       await target.commit()
       const lockedMs = Math.round(performance.now() - lockedAt)
+      target.settle()
       const applied = state.replayed + state.live - counts.parked - counts.discarded
       logger.info('consumer.rebuilt', { consumer, cursor: state.cursor })
       return {

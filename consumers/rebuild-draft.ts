@@ -38,11 +38,11 @@ export interface TakenIn {
   readonly waiting: readonly Identity[]
 }
 
-const pageLimit = 2_000
+const pageLimit = 1_000
 /** What fails again is due no more. */
 const dueNow = `UPDATE backstory_parked SET due_at = ? WHERE state = 'parked' AND reason <> 'behind'`
 const selectDue = `SELECT 1 FROM backstory_parked WHERE state = 'parked' AND due_at IS NOT NULL LIMIT 1`
-const pragmas = ['journal_mode = MEMORY', 'synchronous = OFF', 'cache_size = -65536']
+const pragmas = ['journal_mode = MEMORY', 'synchronous = OFF']
 
 export class RebuildDraft<Tx> {
   readonly #options: RebuildDraftOptions<Tx>

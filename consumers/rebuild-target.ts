@@ -69,6 +69,8 @@ export class RebuildTarget {
       database.pragma('busy_timeout = 0')
       // Dropping a table must not delete row by row what refers to it: it comes back in a moment.
       database.pragma('foreign_keys = OFF')
+      // What the swap has written is brought to its place after the commit, when others may write: `settle`.
+      database.pragma('wal_autocheckpoint = 0')
       await guard(path, () => whenFree(() => database.exec(tables), signal))
       return new RebuildTarget(database, options)
     } catch (error) {
@@ -151,6 +153,14 @@ export class RebuildTarget {
 
   async commit(): Promise<void> {
     await guard(this.#options.path, async () => this.database.exec('COMMIT'))
+  }
+
+  /**
+   * Brings what was committed from the write-ahead log to its place: else the consumer's next commit would
+   * have to. Where readers are in the way, theirs or another's does it later.
+   */
+  settle(): void {
+    this.database.pragma('wal_checkpoint(PASSIVE)')
   }
 
   rollback(): void {
