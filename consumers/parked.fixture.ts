@@ -39,10 +39,7 @@ export async function parkedPlace(t: TestContext): Promise<ParkedPlace> {
   return { path, events, park }
 }
 
-export function eventOf(
-  id: string,
-  { subject, type = 'order.placed' }: { subject?: string; type?: string } = {},
-) {
+function eventOf(id: string, { subject, type = 'order.placed' }: { subject?: string; type?: string } = {}) {
   const message = toMessage({ type, id, subject, data: { id } }, { exchange, source: '/sales' })
   return new MessageEvent({ id, source: '/sales', type, subject }, message)
 }

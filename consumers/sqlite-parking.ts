@@ -221,7 +221,7 @@ function errorColumns(error: ParkedError | undefined) {
 }
 
 /** What of a subject stands first becomes due; what else waits, waits for that. */
-export const releaseFirst = `
+const releaseFirst = `
   UPDATE backstory_parked SET due_at = @now WHERE number = (
     SELECT number FROM backstory_parked
     WHERE consumer = @consumer AND state = 'parked' AND part = @part AND subject = @subject

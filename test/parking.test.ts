@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import {
@@ -23,6 +23,7 @@ import {
   startConsumer,
   startRecorder,
 } from '../index.ts'
+import { runCli } from '../scripts/cli/run-cli.fixture.ts'
 import {
   effectsConsumer,
   type Insert,
@@ -283,13 +284,13 @@ test('each type has its own number of tries, and a schedule tries again by itsel
   const attempts: Record<string, number[]> = { fragile: [], sturdy: [] }
   const fail = ({ type }: CloudEvent, { attempt }: HandlerContext<unknown>) => {
     attempts[type]!.push(attempt)
-    if (type === 'fragile' || attempts[type]!.length < 6) throw new Error('not yet')
+    if (type === 'fragile' || attempts[type]!.length < 7) throw new Error('not yet')
   }
   const definition = defineConsumer({
     name,
     exchange: place.exchange,
     retry: { attempts: 3, backoffMs: 1 },
-    parking: { retryAfterMs: [20, 3_600_000] },
+    parking: { retryAfterMs: [20, 20, 3_600_000] },
     on: { fragile: { apply: fail, retry: { attempts: 1 } }, sturdy: { apply: fail, retry: { attempts: 5 } } },
   })
   const { url: broker, history, store } = place
@@ -297,12 +298,12 @@ test('each type has its own number of tries, and a schedule tries again by itsel
   t.after(() => consumer.close())
   await consumer.caughtUp()
   await place.publisher.publish({ type: 'sturdy', subject: 'a', data: 1 })
-  await until('it was parked and came through', () => attempts.sturdy!.length === 6)
+  await until('it was parked and came through', () => attempts.sturdy!.length === 7)
   await place.publisher.publish({ type: 'fragile', subject: 'b', data: 1 })
-  await until('it was parked and tried once more', () => attempts.fragile!.length === 2)
-  assert.deepEqual(attempts.sturdy!.slice(-6), [1, 2, 3, 4, 5, 1])
+  await until('it was parked and tried twice more', () => attempts.fragile!.length === 3)
+  assert.deepEqual(attempts, { sturdy: [1, 2, 3, 4, 5, 1, 1], fragile: [1, 1, 1] })
   const parked = await parkedOf(t, place)
-  await until('it is scheduled again', async () => (await parked.list())[0]?.retries === 1)
+  await until('it is scheduled again', async () => (await parked.list())[0]?.retries === 2)
   const [entry, ...others] = await parked.list()
   assert.equal(others.length, 0)
   assert.ok(entry!.dueAt! > Date.now() + 3_000_000)
@@ -335,6 +336,29 @@ test('a retry reaches this consumer only: no other one of the exchange sees anyt
   assert.deepEqual(idsOf(readEffects(place.store('billing'))), ['a 1', 'a 2', 'b 1'])
   assert.deepEqual([billing.status.duplicates, place.recorder.status.head], [0, 3])
   assert.equal(readEffects(place.store(name)).find(({ id }) => id === 'a 1')!.data, '"edited"')
+})
+
+test('the command waits while the running consumer tries what it marked, and tells what became of it', async (t) => {
+  const place = await newPlace(t)
+  const failing = new Set(['a 1', 'b 1'])
+  const definition = shipping(place, {
+    apply: ({ id }) => {
+      if (failing.has(id)) throw new Error('no paint')
+    },
+  })
+  const consumer = await start(t, place, definition)
+  await consumer.caughtUp()
+  await publish(place, ['a 1', 'b 1', 'a 2', 'b 2'])
+  await until('all are parked', () => consumer.status.parked === 4)
+  const { exchange, folder } = place
+  const text = `export default { name: '${name}', exchange: '${exchange}', on: { '*': () => process.exit(9) } }`
+  writeFileSync(join(folder, 'production.mjs'), text)
+  failing.delete('a 1')
+  const run = await runCli(['parked', 'retry', './production.mjs', '--all', '--json'], { cwd: folder })
+  assert.equal(run.code, 1, run.stderr)
+  const { seconds: _seconds, ...figures } = JSON.parse(run.stdout)
+  assert.deepEqual(figures, { events: 2, applied: 1, followed: 1, failed: 1, waiting: 1, discarded: 0 })
+  assert.deepEqual(applied(place), ['a 1', 'a 2'])
 })
 
 // Real processes, and SIGKILL.
@@ -527,22 +551,21 @@ test('a reaction that fails stops a consumer that does not park, and runs at its
   assert.deepEqual(reacted, ['a 1', 'a 2', 'a 3'])
 })
 
-test('a killed process repeats reactions and loses none', async (t) => {
+test('a process that dies among its reactions repeats some and loses none', async (t) => {
   const place = await newPlace(t)
   const reactions = join(place.folder, 'reactions')
   const reacted = () => (existsSync(reactions) ? readFileSync(reactions, 'utf8').trimEnd().split('\n') : [])
   const ids = Array.from({ length: 400 }, (_, index) => `s${index % 7} ${index}`)
-  const first = run(t, place, { reactions })
+  const reactKillersOnce = [ids[57]!, ids[310]!]
+  const first = run(t, place, { reactions, reactKillersOnce })
   await first.until('it is live', ({ phase }) => phase === 'live')
-  const published = publish(place, ids)
-  let program = first
-  for (const count of [1, 200]) {
-    await until(`${count} have reacted`, () => reacted().length >= count)
-    await program.kill()
-    program = run(t, place, { reactions })
-  }
-  await published
-  await until('all have reacted', () => new Set(reacted()).size === ids.length)
+  await publish(place, ids)
+  await until('it dies', () => first.hasEnded)
+  const { deaths } = await untilItLives(
+    () => run(t, place, { reactions, reactKillersOnce }),
+    () => new Set(reacted()).size === ids.length,
+  )
+  assert.equal(deaths, 1)
   for (const subject of ['s0', 's6']) {
     const firsts = [...new Set(ofSubject(reacted(), subject))]
     assert.deepEqual(firsts, ofSubject(ids, subject))
