@@ -6,10 +6,11 @@
  * takes with it.
  */
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { openSqlite } from '../../history/index.ts'
 
 const run = promisify(execFile)
 const sizeMax = '256m'
@@ -24,8 +25,13 @@ export class Disk {
     this.#isMounted = mount(folder)
   }
 
-  /** @param pid - Of the process that writes there. */
-  async fill(pid: number | undefined): Promise<void> {
+  /**
+   * @param options.pid - Of the process that writes there.
+   * @param options.database - The store. Its write-ahead log is emptied first, or there would be room in it
+   *   for seconds.
+   */
+  async fill({ pid, database }: { pid: number | undefined; database: string }): Promise<void> {
+    if (existsSync(database)) await emptyLog(database)
     if (this.#isMounted) await writeUntilFull(this.#filler)
     else if (pid !== undefined) await limitFiles(pid, '1')
   }
@@ -56,11 +62,21 @@ function mount(folder: string): boolean {
   }
 }
 
+/** As far as others let it: this process carries everybody's connections, and must not wait. */
+async function emptyLog(path: string): Promise<void> {
+  const database = await openSqlite(path)
+  try {
+    database.pragma('busy_timeout = 100')
+    database.pragma('wal_checkpoint(TRUNCATE)')
+  } finally {
+    database.close()
+  }
+}
+
 async function writeUntilFull(path: string): Promise<void> {
   const file = await open(path, 'a')
   try {
-    // The last bytes one page after the other: a store finds room in half a megabyte for a while.
-    for (const bytes of [1_048_576, 4_096]) {
+    for (const bytes of [8_388_608, 262_144, 4_096]) {
       const zeros = Buffer.alloc(bytes)
       while (await wrote(file.write(zeros))) {}
     }

@@ -43,7 +43,7 @@ export async function inject(fault: Fault, { scene, broker, watch }: Injection):
       for (const proxy of scene.proxies(name)) proxy.delay(delayMs)
       return await healed(scene, name, forMs)
     case 'fill-disk':
-      await scene.disk(name).fill(scene.child(name).pid)
+      await scene.disk(name).fill({ pid: scene.child(name).pid, database: scene.databaseOf(name) })
       await sleep(forMs)
       await scene.disk(name).empty(scene.child(name).pid)
       return undefined

@@ -77,6 +77,13 @@ export class Scene {
     return join(this.disk(seller).folder, 'orders.db')
   }
 
+  /** What a process keeps on its disk. */
+  databaseOf(name: ProcessName): string {
+    const consumer = this.cast.consumers.get(name)
+    if (consumer !== undefined) return this.store(consumer)
+    return name === seller ? this.orders : this.history
+  }
+
   ledger(publisher: ProcessName): string {
     return join(this.#options.folder, `${publisher}.ledger`)
   }
