@@ -11,7 +11,7 @@ import { dueAfter } from './attempts.ts'
 import type { ParkingPolicy } from './definition.ts'
 import { ConsumerError } from './errors.ts'
 import type { Clock } from './link.ts'
-import { RebuildDraft } from './rebuild-draft.ts'
+import { RebuildDraft, type TakenIn } from './rebuild-draft.ts'
 import type { RebuildHandlers } from './rebuild-handlers.ts'
 import { swapParked } from './rebuild-parked.ts'
 import { changedTables, namesInDraft, type SwappedTables, swapTables } from './rebuild-tables.ts'
@@ -48,6 +48,8 @@ export interface RebuildOutcome extends SwappedTables {
 /** Few enough to take in while the consumer's writes wait. */
 const nearMax = 500
 const levelRetryMs = 100
+const recordWaitMs = 10
+const recordWaitMsMax = 200
 
 export async function attemptRebuild<Tx>(
   options: RebuildAttemptOptions<Tx>,
@@ -127,7 +129,7 @@ class RebuildAttempt<Tx> {
     try {
       const { state, waiting } = target.marks()
       this.#cursor = state.cursor
-      const missing = await draft.follow({ cursor: state.cursor, waiting })
+      const missing = await this.#level(draft, { cursor: state.cursor, waiting })
       if (target.haveDecisionsChanged()) return 'outdated'
       if (missing.length > 0 || draft.state.cursor > state.cursor) {
         if (isLastTry) throw this.#unequal(notLevel({ state, draft: draft.state, missing }))
@@ -165,6 +167,18 @@ class RebuildAttempt<Tx> {
       }
     } finally {
       target.rollback()
+    }
+  }
+
+  /**
+   * Brings the draft to where the consumer is, which stands still now. What that had live a moment ago is
+   * recorded in the next one; for a recorder that is away the lock is not kept.
+   */
+  async #level(draft: RebuildDraft<Tx>, takenIn: TakenIn): Promise<Identity[]> {
+    for (let waitedMs = 0; ; waitedMs += recordWaitMs) {
+      const missing = await draft.follow(takenIn)
+      if (missing.length === 0 || waitedMs >= recordWaitMsMax) return missing
+      await sleep(recordWaitMs)
     }
   }
 

@@ -157,10 +157,14 @@ export class RebuildTarget {
 
   /**
    * Brings what was committed from the write-ahead log to its place: else the consumer's next commit would
-   * have to. Where readers are in the way, theirs or another's does it later.
+   * have to. Where that is in the way, or the disk is full, a later commit does it.
    */
   settle(): void {
-    this.database.pragma('wal_checkpoint(PASSIVE)')
+    try {
+      this.database.pragma('wal_checkpoint(PASSIVE)')
+    } catch {
+      // The tables are swapped all the same.
+    }
   }
 
   rollback(): void {

@@ -38,7 +38,8 @@ type ReaderReport = LedgerReading & { readonly reads: number; readonly begun: re
 
 test('a rebuild beside a running consumer: readers see the old tables or the new, and each event once', async (t) => {
   const place = await ledgerPlace(t)
-  const { flow, consumer, reader } = await liveLedger(t, place)
+  await using live = await liveLedger(t, place)
+  const { flow, consumer, reader } = live
   await consumer.until('has live events', ({ live }) => live > 500)
   const rebuild = rebuildOf(t, place, { version: 2 })
   await rebuild.until('builds', ({ phase }) => phase !== undefined)
@@ -71,7 +72,8 @@ test('a rebuild beside a running consumer: readers see the old tables or the new
 
 test('a rebuild that is killed at any step leaves the old tables or the new ones, whole, and the next one works', async (t) => {
   const place = await ledgerPlace(t)
-  const { flow, consumer, reader } = await liveLedger(t, place)
+  await using live = await liveLedger(t, place)
+  const { flow, consumer, reader } = live
   await consumer.until('has live events', ({ live }) => live > 500)
   let version = 1
   for (const dieAt of deaths) {
@@ -127,7 +129,8 @@ async function liveLedger(t: TestContext, place: LedgerPlace) {
   await consumer.until('is live', ({ phase }) => phase === 'live')
   const reader = programOf<ReaderReport>(t, place, { role: 'read', version: 1 })
   await reader.until('reads', ({ reads }) => reads > 0)
-  return { flow, consumer, reader }
+  // Before the exchange goes, whatever the test comes to.
+  return { flow, consumer, reader, [Symbol.asyncDispose]: () => flow.stop().then(() => {}) }
 }
 
 function programOf<Report>(
