@@ -280,7 +280,10 @@ export class Applier<Tx> {
         const page = await read({ after, upTo })
         const last = page.at(-1)
         if (last === undefined) break
-        const reacting = page.filter(({ type }) => handlers.find(type)?.react !== undefined)
+        const wanted = page.filter(({ type }) => handlers.find(type)?.react !== undefined)
+        // What has not taken effect reacts when it does, and a discarded one never.
+        const missing = await unit.parking.missing('apply', wanted)
+        const reacting = wanted.filter((_event, index) => !missing[index])
         await unit.reactions.add(reacting.map((event) => ({ event, position: event.position })))
         after = last.position
       }

@@ -72,6 +72,16 @@ export function parkingPromises(promise: Promises): void {
     assert.deepEqual(await counts(store), { parked: 2, reactions: 1, discarded: 0 })
   })
 
+  promise('what is parked of a part is told by its identity', async (_under, store) => {
+    await park(store, failedOne('1', 's'), behind('2', 's'), failedOne('3', 's', { part: 'react' }))
+    const wanted = ['3', '2', '4', '1'].map((id) => ({ source: '/sales', id }))
+    const missing = (part: Part) =>
+      in_(store, (unit) => unit.parking.missing(part, [...wanted, { source: '/web', id: '1' }]))
+    assert.deepEqual(await missing('apply'), [false, true, false, true, false])
+    assert.deepEqual(await missing('react'), [true, false, false, false, false])
+    assert.deepEqual(await in_(store, (unit) => unit.parking.missing('apply', [])), [])
+  })
+
   promise(
     'due is what its time has come for, with what waits behind it, in the order of parking',
     async (_under, store) => {

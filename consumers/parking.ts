@@ -81,6 +81,8 @@ export interface ParkingTransaction {
   /** Which of these subjects have something parked: what comes now has to wait behind it. */
   held(part: Part, subjects: readonly string[]): Promise<ReadonlySet<string>>
   park(events: readonly NewParked[]): Promise<void>
+  /** Which of these are parked or were discarded, in their order: the marks have them, their effect is not there. */
+  missing(part: Part, identities: readonly Identity[]): Promise<boolean[]>
   /**
    * What may run now, in the order of parking, the longest due first where there is more: what is due, and
    * what waits behind a due one of its subject. However much waits there, it costs a look at `limit` of it.

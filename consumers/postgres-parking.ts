@@ -1,4 +1,5 @@
 /** The parking lot in a consumer's PostgreSQL store. */
+import type { Identity } from '../events/index.ts'
 import type {
   NewParked,
   ParkedError,
@@ -87,6 +88,14 @@ export class PostgresParking implements ParkingTransaction {
         ...messageColumns(event.message),
       ])
     }
+  }
+
+  async missing(part: Part, identities: readonly Identity[]): Promise<boolean[]> {
+    const ids = identities.map(({ id }) => toText(id))
+    const sources = identities.map(({ source }) => toText(source))
+    const rows = await this.#session.rows<{ place: string }>(missing, [this.#consumer, part, ids, sources])
+    const found = new Set(rows.map(({ place }) => Number(place)))
+    return identities.map((_identity, index) => found.has(index + 1))
   }
 
   async due(part: Part, { now, limit }: { now: number; limit: number }): Promise<ParkedEvent[]> {
@@ -215,6 +224,16 @@ const park = {
       error_name, error_code, error_message, error_stack, attempts, parked_at, due_at, exchange, routing_key,
       properties, body)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+}
+const missing = {
+  name: 'backstory_missing',
+  text: `SELECT wanted.place
+    FROM unnest($3::text[], $4::text[]) WITH ORDINALITY AS wanted (id, source, place)
+    WHERE EXISTS (
+      SELECT FROM backstory_parked AS parked
+      WHERE consumer = $1 AND hashtextextended(parked.id, 0) = hashtextextended(wanted.id, 0)
+        AND parked.id = wanted.id AND part = $2 AND parked.source = wanted.source AND state <> 'mended'
+    )`,
 }
 const due = {
   name: 'backstory_due',

@@ -97,6 +97,8 @@ CREATE TABLE IF NOT EXISTS backstory_parked (
 );
 CREATE INDEX IF NOT EXISTS backstory_parked_subject
   ON backstory_parked (consumer, state, part, hashtextextended(subject, 0), number);
+CREATE INDEX IF NOT EXISTS backstory_parked_identity
+  ON backstory_parked (consumer, hashtextextended(id, 0));
 CREATE INDEX IF NOT EXISTS backstory_parked_due ON backstory_parked (consumer, part, due_at)
   WHERE state = 'parked' AND due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS backstory_parked_group ON backstory_parked (consumer, error_group, number)

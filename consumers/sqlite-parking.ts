@@ -1,5 +1,5 @@
 /** The parking lot in a consumer's SQLite store. */
-import { decodeProperties, encodeProperties, type Message } from '../events/index.ts'
+import { decodeProperties, encodeProperties, type Identity, type Message } from '../events/index.ts'
 import type { SqliteDatabase } from '../history/index.ts'
 import type {
   NewParked,
@@ -89,6 +89,12 @@ export class SqliteParking implements ParkingTransaction {
         body,
       })
     }
+  }
+
+  async missing(part: Part, identities: readonly Identity[]): Promise<boolean[]> {
+    return identities.map(
+      ({ id, source }) => this.#statements.missing.get(this.#consumer, id, part, source) !== undefined,
+    )
   }
 
   async due(part: Part, { now, limit }: { now: number; limit: number }): Promise<ParkedEvent[]> {
@@ -240,6 +246,10 @@ function prepareStatements(database: SqliteDatabase) {
          routing_key, properties, body)
        VALUES (@consumer, @part, @reason, @source, @id, @type, @subject, @position, @group, @name, @code,
          @message, @stack, @attempts, @parkedAt, @dueAt, @exchange, @routingKey, @properties, @body)`,
+    ),
+    missing: database.prepare(
+      `SELECT 1 FROM backstory_parked
+       WHERE consumer = ? AND id = ? AND part = ? AND source = ? AND state <> 'mended' LIMIT 1`,
     ),
     heads: database.prepare(
       `SELECT * FROM backstory_parked

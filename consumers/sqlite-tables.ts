@@ -79,6 +79,7 @@ CREATE TABLE IF NOT EXISTS backstory_parked (
 -- The reason is in it so that counting what waits reads no rows.
 CREATE INDEX IF NOT EXISTS backstory_parked_subject
   ON backstory_parked (consumer, state, part, subject, number, reason);
+CREATE INDEX IF NOT EXISTS backstory_parked_identity ON backstory_parked (consumer, id);
 CREATE INDEX IF NOT EXISTS backstory_parked_due ON backstory_parked (consumer, part, due_at)
   WHERE state = 'parked' AND due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS backstory_parked_group ON backstory_parked (consumer, error_group, number)

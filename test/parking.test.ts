@@ -572,6 +572,30 @@ test('a process that dies among its reactions repeats some and loses none', asyn
   }
 })
 
+test('reactFrom leaves out what is parked, which reacts when it has been applied', async (t) => {
+  const place = await newPlace(t)
+  const reacted: string[] = []
+  let isMended = false
+  const definition = shipping(place, {
+    apply: ({ id }) => {
+      if (id === 'a 2' && !isMended) throw new Error('no paint')
+    },
+    react: ({ id }) => void reacted.push(id),
+  })
+  await publish(place, ['a 1', 'a 2', 'a 3', 'b 1'])
+  await until('recorded', () => place.recorder.status.head === 4)
+  const first = await start(t, place, definition)
+  await first.caughtUp()
+  await first.close()
+  const second = await start(t, place, definition, { reactFrom: 1 })
+  await until('what was applied has reacted', () => reacted.length === 2)
+  isMended = true
+  await (await parkedOf(t, place)).retry({ all: true })
+  await until('the rest has reacted', () => reacted.length === 4)
+  await untilLevel(second, 4)
+  assert.deepEqual(ofSubject(reacted, 'a'), ['a 1', 'a 2', 'a 3'])
+})
+
 test('reactFrom lets events of the past react: from a position, or a time, once each', async (t) => {
   const place = await newPlace(t)
   const reacted: string[] = []

@@ -132,6 +132,7 @@ interface Written {
 const nothingToPark: ParkingTransaction = {
   held: async () => new Set(),
   park: refuse,
+  missing: async (_part, identities) => identities.map(() => false),
   due: async () => [],
   failed: refuse,
   resolve: refuse,
