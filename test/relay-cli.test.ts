@@ -57,8 +57,9 @@ test('relay says what is wrong in one line: no exchange, no database, no outbox'
     [`${path} --exchange ${exchange}`, 3, /^PUBLISH_OUTBOX_FOREIGN: .* has no outbox for the exchange/],
     ['postgres://nobody@127.0.0.1:1/none --exchange orders', 4, /^HISTORY_UNAVAILABLE: /],
   ]
-  for (const [args, code, said] of cases) {
-    const { code: ended, stderr } = await run(`relay ${args}`)
+  const outcomes = await Promise.all(cases.map(([args]) => run(`relay ${args}`)))
+  for (const [index, [, code, said]] of cases.entries()) {
+    const { code: ended, stderr } = outcomes[index]!
     assert.match(stderr, said)
     assert.equal(ended, code, stderr)
     assert.equal(stderr.trim().split('\n').length, 1)

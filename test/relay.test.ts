@@ -152,17 +152,24 @@ test('over connections that are cut in mid-flow, each arrives, in order', async 
 
 test('an event that a full queue refuses is held with all that follow it, and told, until it has room', async (t) => {
   const shop = await openShop(t)
-  const relay = shop.relay()
+  let retries = 0
+  const count = (event: string) => {
+    if (event === 'relay.retrying') retries += 1
+  }
+  const relay = shop.relay({ logger: { debug: count, info: count, warn: count, error: count } })
   shop.sell('1')
   await relay.caughtUp()
   const channel = await plainChannel(t, shop.url)
   const full = `${shop.exchange}.full`
-  const rejecting = { 'x-max-length': 0, 'x-overflow': 'reject-publish' }
+  const rejecting = { 'x-max-length': 1, 'x-overflow': 'reject-publish' }
   await channel.assertQueue(full, { exclusive: true, arguments: rejecting })
   await channel.bindQueue(full, shop.exchange, '')
-  shop.sell(...numbered(2, 5))
-  await until('it holds', () => relay.status.state === 'holding')
-  assert.match(relay.status.lastError!, /could not keep event 2/)
+  // One page: its first is confirmed, the others are not.
+  shop.database.transaction(() => shop.sell(...numbered(2, 5)))()
+  await until('it has tried twice', () => retries >= 2)
+  assert.equal(relay.status.state, 'holding')
+  assert.match(relay.status.lastError!, /could not keep event [23]/)
+  assert.equal(rowsIn(shop.database), 4)
   await until('it has counted', () => relay.status.pending === 4)
   await channel.unbindQueue(full, shop.exchange, '')
   await relay.caughtUp()
