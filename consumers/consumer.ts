@@ -2,19 +2,20 @@
  * A running consumer: its store, its hand-over, round after round, and what it tells of itself.
  */
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
-import { Broker, BrokerError, type BrokerOptions, connectBroker } from '../broker/index.ts'
-import { type Catalog, type Logger, silentLogger } from '../events/index.ts'
+import { Broker, BrokerError, connectBroker } from '../broker/index.ts'
+import type { Catalog } from '../events/index.ts'
 import {
   BatchSizes,
   type HistoryReader,
   isTransient,
   openHistory,
-  type SizeCounts,
   type SqliteDatabase,
 } from '../history/index.ts'
 import { Applier, isOrderly } from './applier.ts'
 import { Care } from './care.ts'
 import { type Certificate, certify } from './certificate.ts'
+import { type ConsumerOptions, resolveOptions } from './consumer-options.ts'
+import type { ConsumerStatus } from './consumer-status.ts'
 import {
   type ConsumerDefinition,
   checkDefinition,
@@ -31,75 +32,7 @@ import { openStore } from './open-store.ts'
 import { queueLink } from './queue-link.ts'
 import { positionAt } from './react-from.ts'
 import { Reactor } from './reactor.ts'
-import { type ConsumerStore, initialState, type Phase } from './store.ts'
-
-export interface ConsumerOptions {
-  /**
-   * URL or URLs of the broker, or a connection to share, which `close()` then leaves open. Do not share one
-   * with a publisher: under a memory or disk alarm RabbitMQ stops reading from connections that publish,
-   * acknowledgements included. By URL, a consumer keeps a second connection for its fences.
-   */
-  readonly broker: BrokerOptions['url'] | Broker
-  /** Path of the history's SQLite file, or a reader to share, which `close()` then leaves open. */
-  readonly history: string | HistoryReader
-  /**
-   * The consumer's own: path of a SQLite file, made where missing, or a `postgres://` URL. Several instances
-   * of a consumer may share one in PostgreSQL: one works, the others wait, and one of them takes over within
-   * seconds of its end.
-   */
-  readonly store: string
-  /** Pause between binding the queue and sending the fence, in milliseconds. Default 1,000; 0 allowed. */
-  readonly settleMs?: number
-  /** Events a transaction while replaying. Default 500. */
-  readonly replayBatch?: number
-  /** Events a transaction while live, at most. Default 100. */
-  readonly liveBatch?: number
-  /** Deliveries not acknowledged at a time. Default 1,000. */
-  readonly prefetch?: number
-  /** Longest pause between two looks at the history while live, in milliseconds. Default 100. */
-  readonly auditMs?: number
-  /** How long applied live events are remembered beyond the cursor, in milliseconds. Default an hour. */
-  readonly inboxKeepMs?: number
-  /**
-   * Events from this position, or recorded from this moment on, react too. Default: those from the time on
-   * that the consumer first went live.
-   */
-  readonly reactFrom?: number | Date
-  readonly logger?: Logger
-}
-
-export interface ConsumerStatus {
-  readonly consumer: string
-  readonly exchange: string
-  readonly phase: Phase
-  /** What it waits for; undefined while it works. */
-  readonly waitingFor: WaitingFor
-  readonly cursor: number
-  /** The history's highest position, as last seen. */
-  readonly head: number
-  /** Positions that the cursor has not passed. */
-  readonly lag: number
-  /** How long ago the oldest event was recorded that the cursor has not passed, in seconds; about that. */
-  readonly lagSeconds: number
-  /** Events that took effect: `replayed` and `live` together, without the parked and the discarded ones. */
-  readonly applied: number
-  readonly replayed: number
-  readonly live: number
-  readonly duplicates: number
-  /** Events whose handler failed, and those that wait behind them. */
-  readonly parked: number
-  /** Events whose `react` failed, and those that wait behind them. */
-  readonly parkedReactions: number
-  /** Parked events that were given up. */
-  readonly discarded: number
-  /** Times the live queue had lost an event that the history brought back. */
-  readonly repairs: number
-  readonly reconnects: number
-  /** Of each transaction's events, since the store was taken in hand. */
-  readonly batchSizes: SizeCounts
-  readonly lastError: string | undefined
-  readonly lastErrorAt: Date | undefined
-}
+import { type ConsumerStore, initialState } from './store.ts'
 
 export interface Consumer {
   readonly status: ConsumerStatus
@@ -159,44 +92,6 @@ export async function startConsumer<
     await store.close()
     throw error
   }
-}
-
-function resolveOptions({
-  broker,
-  history,
-  store,
-  settleMs = 1_000,
-  replayBatch = 500,
-  liveBatch = 100,
-  prefetch = 1_000,
-  auditMs = 100,
-  inboxKeepMs = 60 * 60 * 1_000,
-  reactFrom,
-  logger = silentLogger,
-}: ConsumerOptions) {
-  if (typeof store !== 'string' || store === '')
-    throw new TypeError('Expected `store` to be a path or a postgres:// URL')
-  if (history === '' || history === undefined)
-    throw new TypeError('Expected `history` to be a path or a reader')
-  for (const [name, value, min, max] of [
-    ['settleMs', settleMs, 0, 600_000],
-    ['replayBatch', replayBatch, 1, 100_000],
-    ['liveBatch', liveBatch, 1, 65_535],
-    ['prefetch', prefetch, 1, 65_535],
-    ['auditMs', auditMs, 1, 600_000],
-    ['inboxKeepMs', inboxKeepMs, 0, Number.MAX_SAFE_INTEGER],
-  ] as const) {
-    if (Number.isInteger(value) && value >= min && value <= max) continue
-    throw new TypeError(`Expected \`${name}\` to be an integer from ${min} to ${max}, got ${value}`)
-  }
-  if (reactFrom !== undefined && !isReactFrom(reactFrom))
-    throw new TypeError(`Expected \`reactFrom\` to be a position from 1 or a date, got ${reactFrom}`)
-  const batches = { replayBatch, liveBatch, prefetch }
-  return { broker, history, store, settleMs, ...batches, auditMs, inboxKeepMs, reactFrom, logger }
-}
-
-function isReactFrom(value: number | Date): boolean {
-  return value instanceof Date ? !Number.isNaN(value.getTime()) : Number.isInteger(value) && value >= 1
 }
 
 interface Parts<Tx> extends ReturnType<typeof resolveOptions> {

@@ -1,7 +1,9 @@
 export { type Certificate, certify, type Marks } from './certificate.ts'
-export { type Consumer, type ConsumerOptions, type ConsumerStatus, startConsumer } from './consumer.ts'
+export { type Consumer, startConsumer } from './consumer.ts'
 export { auditConsumer, type ConsumerAudit, type MissingEvent, repairConsumer } from './consumer-audit.ts'
 export type { ConsumerMarks, MarksSetting, MarksTransaction } from './consumer-marks.ts'
+export type { ConsumerOptions } from './consumer-options.ts'
+export type { ConsumerStatus } from './consumer-status.ts'
 export {
   type ConsumerDefinition,
   defineConsumer,
