@@ -17,6 +17,7 @@ import { parkedShowCommand } from './parked-show.ts'
 import { publishCommand } from './publish.ts'
 import { rebuildCommand } from './rebuild.ts'
 import { recordCommand } from './record.ts'
+import { relayCommand } from './relay.ts'
 import { applyCommand } from './topology-apply.ts'
 import { lintCommand } from './topology-lint.ts'
 import { planCommand } from './topology-plan.ts'
@@ -27,6 +28,7 @@ export const commands: readonly Command[] = [
   downCommand,
   publishCommand,
   recordCommand,
+  relayCommand,
   bootstrapCommand,
   rebuildCommand,
   headCommand,
