@@ -64,12 +64,16 @@ function mount(folder: string): boolean {
 
 /** As far as others let it: this process carries everybody's connections, and must not wait. */
 async function emptyLog(path: string): Promise<void> {
-  const database = await openSqlite(path)
   try {
-    database.pragma('busy_timeout = 100')
-    database.pragma('wal_checkpoint(TRUNCATE)')
-  } finally {
-    database.close()
+    const database = await openSqlite(path)
+    try {
+      database.pragma('busy_timeout = 100')
+      database.pragma('wal_checkpoint(TRUNCATE)')
+    } finally {
+      database.close()
+    }
+  } catch {
+    // Locked, or full already: then the store has what room its log has.
   }
 }
 
