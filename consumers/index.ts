@@ -20,21 +20,21 @@ export {
 export { ConsumerError, type ConsumerErrorCode } from './errors.ts'
 export type { WaitingFor } from './hand-over.ts'
 export { openConsumerMarks } from './open-marks.ts'
+export { openParkedEvents } from './open-parked-events.ts'
 export { readStore } from './open-store.ts'
 export type { ParkedChange } from './parked-change.ts'
-export {
-  type MarkOptions,
-  openParkedEvents,
-  type ParkedAction,
-  type ParkedDetails,
-  type ParkedEntry,
-  type ParkedEvents,
-  type ParkedGroup,
-  type ParkedList,
-  type ParkedMark,
-  type ParkedOutcome,
-  type ParkedSelection,
-  type ParkedState,
+export type {
+  MarkOptions,
+  ParkedAction,
+  ParkedDetails,
+  ParkedEntry,
+  ParkedEvents,
+  ParkedGroup,
+  ParkedList,
+  ParkedMark,
+  ParkedOutcome,
+  ParkedSelection,
+  ParkedState,
 } from './parked-events.ts'
 export type { ParkedError, ParkedEvent, ParkingCounts, ParkReason, Part } from './parking.ts'
 export { type RebuildOptions, type RebuildProgress, type Rebuilt, rebuildConsumer } from './rebuild.ts'

@@ -5,10 +5,8 @@
  * second, or `redriveParked` where none runs. So a retry reaches this one consumer, and never the exchange.
  */
 import type { Message } from '../events/index.ts'
-import { isPostgresUrl } from '../history/index.ts'
 import type { ParkedChange } from './parked-change.ts'
 import type { ParkedEvent, Part } from './parking.ts'
-import { openSqliteParkedEvents } from './sqlite-parked-events.ts'
 
 /** `mended`: it took effect as it was edited. */
 export type ParkedState = 'parked' | 'discarded' | 'mended'
@@ -145,25 +143,4 @@ export interface ParkedEvents {
   outcome(mark: string): Promise<ParkedOutcome>
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
-}
-
-/**
- * Opens the parked events of a consumer, from any process, whether the consumer runs or not. Each method
- * waits up to ten seconds for its turn to write.
- *
- * @param options.store - Path of the consumer's SQLite file.
- * @param options.consumer - Default: the only one in that store.
- * @throws ConsumerError `CONSUMER_STORE_FOREIGN` where this is no store, or does not hold that one consumer;
- *   `CONSUMER_STORE_UNAVAILABLE`, as all methods where it cannot be read or written now; TypeError for a
- *   PostgreSQL store.
- */
-export async function openParkedEvents(options: {
-  store: string
-  consumer?: string | undefined
-}): Promise<ParkedEvents> {
-  if (isPostgresUrl(options.store))
-    throw new TypeError(
-      'Expected `store` to be the path of a SQLite file: of a PostgreSQL store, ask its tables',
-    )
-  return await openSqliteParkedEvents(options)
 }

@@ -4,6 +4,7 @@ import type { CloudEvent } from '../events/index.ts'
 import { openSqlite, type SqliteDatabase } from '../history/index.ts'
 import { defineConsumer, type HandlerContext } from './definition.ts'
 import { parkedError } from './fingerprint.ts'
+import { openParkedEvents } from './open-parked-events.ts'
 import {
   consumer,
   type Effects,
@@ -15,7 +16,6 @@ import {
   prepareEffects,
   waitingEvent,
 } from './parked.fixture.ts'
-import { openParkedEvents } from './parked-events.ts'
 import { redriveParked } from './redrive-parked.ts'
 import { openSqliteStore } from './sqlite-store.ts'
 
