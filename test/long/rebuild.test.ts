@@ -38,8 +38,8 @@ test(`${kills} kills in the swap leave the old tables or the new ones, whole`, a
   let begun = 1
   let swapped = 0
   for (let version = 2; version < 2 + kills; version++) {
-    // Over a little more than the swap takes, so that some come behind the commit.
-    const afterMs = Math.random() * first.lockedMs! * 1.5
+    // The killer takes its time to start, so that some come behind the commit.
+    const afterMs = Math.random() * first.lockedMs! * 0.7
     const rebuild = rebuildOf(t, place, { version, dieAt: { phase: 'swapping', afterMs } })
     await until('its death', () => rebuild.hasEnded, { timeoutMs: 120_000 })
     const ledger = openLedger(place.store)
