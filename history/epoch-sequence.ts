@@ -61,6 +61,11 @@ export class EpochSequence {
   /** The next event of this source and epoch, in position order. */
   add(sequence: number, position: number): 'in order' | 'late' | 'repeated' {
     this.#events += 1
+    return this.pass(sequence, position)
+  }
+
+  /** The number of something that is no event of the history, and not missing either. */
+  pass(sequence: number, position: number): 'in order' | 'late' | 'repeated' {
     this.#lastAt = position
     if (this.#lowest === undefined || sequence < this.#lowest) this.#lowest = sequence
     if (sequence <= this.#highest) return this.#fill(sequence)

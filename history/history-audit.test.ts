@@ -200,6 +200,34 @@ function keepingEveryNumber(events: readonly Required<Pick<Published, 'source' |
   return { holes, late, repeated }
 }
 
+test('an event that is published again under a new number leaves no hole, and a loss beside it is one', async (t) => {
+  const history = sequencedHistory(t)
+  const ids = Array.from({ length: 1_500 }, (_, index) => `e${index + 1}`)
+  const published = (epoch: string) => ids.map((id, index) => ({ id, epoch, sequence: index + 1 }))
+  await history.record(published('0a'))
+  // Redelivered, with the number that it had; then a publisher that was killed sends all of them again.
+  await history.record(published('0a').slice(0, 10))
+  await history.record([...published('0b'), { id: 'new', epoch: '0b', sequence: 1_502 }])
+  await history.record([{ id: 'e7', epoch: '0b', sequence: 1_503 }])
+  const { clean, holes, late, repeated, held } = await history.audit()
+  assert.deepEqual(
+    { clean, held, holes: holes.count, late: late.count, repeated: repeated.count },
+    { clean: false, held: 1_501, holes: 1, late: 0, repeated: 0 },
+  )
+  const [hole] = holes.listed
+  assert.deepEqual([hole!.epoch, hole!.from, hole!.to], ['0b', 1_501, 1_501])
+  const reader = openHistory({ path: history.path })
+  const spent = await reader.spentSequences({ after: 1_499, upTo: 1_501, limit: 10 })
+  await reader.close()
+  assert.deepEqual(
+    spent.map(({ number, position, sequence }) => [number, position, sequence]),
+    [
+      [1_500, 1_500, 1_500],
+      [1_501, 1_501, 1_503],
+    ],
+  )
+})
+
 test('what lies before the first event of a truncated history is no finding', async (t) => {
   const history = sequencedHistory(t)
   await history.record([...inOrder(20), ...inOrder(20, { source: '/billing', epoch: '0b' })])

@@ -14,6 +14,7 @@ import { nameRemoved, type PositionRange, type RemovedRange } from './removed-ev
 import { nameRepeated, type RepeatedSequence } from './repeated-sequences.ts'
 import { SequenceAudit, type SequenceFindings } from './sequence-audit.ts'
 import { sequencePages } from './sequence-pages.ts'
+import { SpentSequences } from './spent-sequences.ts'
 
 export interface HistoryAudit extends SequenceFindings {
   readonly exchange: string
@@ -53,6 +54,7 @@ export async function auditHistory(
   const { first, head } = await reader.bounds()
   const sequences = new SequenceAudit({ isTruncated: first > 1 })
   const checkpoints = new CheckpointAudit(await baseOf(reader, first))
+  const spent = new SpentSequences(reader, { head })
   const removed = new FindingList<PositionRange>()
   let held = 0
   let expected = first
@@ -60,6 +62,7 @@ export async function auditHistory(
     const due = await reader.checkpoints({ after, upTo, limit: upTo - after })
     let next = 0
     for (const event of events) {
+      for await (const number of spent.before(event.position)) sequences.pass(number)
       while (next < due.length && due[next]!.position < event.position) checkpoints.reach(due[next++]!)
       if (event.position > expected) removed.add({ from: expected, to: event.position - 1 })
       expected = event.position + 1
@@ -70,6 +73,7 @@ export async function auditHistory(
     while (next < due.length) checkpoints.reach(due[next++]!)
     onProgress?.({ position: upTo, head })
   }
+  for await (const number of spent.before(head + 1)) sequences.pass(number)
   if (expected <= head) removed.add({ from: expected, to: head })
   const found = sequences.end()
   const changed = checkpoints.end(head)

@@ -30,6 +30,14 @@ export interface HistoryReader {
    * decoding. For an audit: it goes on behind a missing position.
    */
   sequences(page: Page): Promise<SequencedEvent[]>
+  /**
+   * A page of numbers that are in no event of the history and no loss: of duplicates that their publisher
+   * sent again under a new number. In the order in which they came.
+   *
+   * @param page.after - Exclusive, a `number` of this list; 0 reads from the beginning.
+   * @param page.upTo - Inclusive, the highest position that the history had when they came.
+   */
+  spentSequences(page: Required<Page>): Promise<SpentSequence[]>
   /** A page of checkpoints in position order, one for each batch that was recorded. */
   checkpoints(page: Page): Promise<Checkpoint[]>
   /** The event at a position, undefined where there is none. */
@@ -54,6 +62,17 @@ export interface Page {
   readonly after: number
   readonly upTo?: number
   readonly limit?: number
+}
+
+/** A number that was spent on a duplicate. */
+export interface SpentSequence {
+  /** Its place in the list of these. */
+  readonly number: number
+  /** The highest position that the history had when it came. */
+  readonly position: number
+  readonly source: string
+  readonly epoch: string
+  readonly sequence: number
 }
 
 /** The running sums at the end of a batch, as they were when it was recorded. */

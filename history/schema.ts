@@ -5,7 +5,8 @@
  * (packed-properties.ts); the columns are what readers select by. `exchange` is null where it is the
  * history's own. `body` is text where it is UTF-8, which loses nothing and is read twice as fast, else bytes.
  * `checkpoints`: the running checksum at the end of each batch, so that the checksum up to any position
- * costs one batch. `history`: one row; `settled` is the position up to which the broker is known to
+ * costs one batch. `spent_sequences`: the numbers of duplicates that came under another number than the
+ * recorded event has, so that they are not taken for holes; `position` is the head when they came. `history`: one row; `settled` is the position up to which the broker is known to
  * have taken the acknowledgements.
  */
 import { HistoryError } from './errors.ts'
@@ -42,6 +43,14 @@ CREATE TABLE checkpoints (
   position INTEGER PRIMARY KEY,
   checksum TEXT NOT NULL,
   unidentified INTEGER NOT NULL
+) STRICT;
+CREATE TABLE spent_sequences (
+  number INTEGER PRIMARY KEY,
+  position INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  epoch TEXT NOT NULL,
+  sequence INTEGER NOT NULL,
+  UNIQUE (source, epoch, sequence)
 ) STRICT;
 CREATE TABLE fences (
   id TEXT PRIMARY KEY,

@@ -8,6 +8,7 @@
  */
 import { EpochSequence, type Hole } from './epoch-sequence.ts'
 import { FindingList, type Findings, listedMax } from './findings.ts'
+import type { SpentSequence } from './reader.ts'
 import type { SequencedEvent } from './stored-event.ts'
 
 /** Numbers that a source's events never had in the history. */
@@ -104,6 +105,15 @@ export class SequenceAudit {
       const list = verdict === 'late' ? this.#late : this.#repeated
       list.add({ source, epoch, sequence, position, id, highest, highestAt: highestAt! })
     }
+    if (this.#open > this.#holesMax) this.#forgetHoles()
+  }
+
+  /** A number that was spent on a duplicate, after the event at its position. */
+  pass({ source, epoch, sequence, position }: SpentSequence): void {
+    const followed = this.#follow(source, epoch)
+    const open = followed.holes.length
+    followed.pass(sequence, position)
+    this.#open += followed.holes.length - open
     if (this.#open > this.#holesMax) this.#forgetHoles()
   }
 

@@ -6,7 +6,7 @@ import { Checksum, type Identity, sequenceHeader, sequenceOf } from '../events/i
 import { HistoryError } from './errors.ts'
 import { FileIdentity } from './file-identity.ts'
 import { packedSequence } from './packed-properties.ts'
-import type { Checkpoint, HistoryReader, HistorySummary, Page } from './reader.ts'
+import type { Checkpoint, HistoryReader, HistorySummary, Page, SpentSequence } from './reader.ts'
 import { checkSchema } from './schema.ts'
 import { openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
 import {
@@ -102,6 +102,10 @@ class SqliteReader implements HistoryReader {
       }
       return events
     })
+  }
+
+  spentSequences({ after, upTo, limit }: Required<Page>): Promise<SpentSequence[]> {
+    return this.#query(({ statements }) => statements.spent.all(after, upTo, limit) as SpentSequence[])
   }
 
   checkpoints({ after, upTo = Number.MAX_SAFE_INTEGER, limit = pageLimit }: Page): Promise<Checkpoint[]> {
@@ -249,6 +253,10 @@ function prepareStatements(database: SqliteDatabase) {
          WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,
       )
       .raw(),
+    spent: database.prepare(
+      `SELECT number, position, source, epoch, sequence FROM spent_sequences
+       WHERE number > ? AND position <= ? ORDER BY number LIMIT ?`,
+    ),
     checkpoints: database.prepare(
       `SELECT position, checksum, unidentified FROM checkpoints
        WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,

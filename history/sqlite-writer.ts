@@ -8,10 +8,10 @@
 import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
-import { Checksum, encodeProperties, type Message } from '../events/index.ts'
+import { Checksum, encodeProperties, type Message, sequenceHeader, sequenceOf } from '../events/index.ts'
 import { HistoryError } from './errors.ts'
 import { canonicalPath, FileIdentity } from './file-identity.ts'
-import { packProperties } from './packed-properties.ts'
+import { packedSequence, packProperties } from './packed-properties.ts'
 import { createSchema } from './schema.ts'
 import { lockFile, openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
 import { type EventRow, eventColumns, RowEvent } from './stored-event.ts'
@@ -147,7 +147,7 @@ class SqliteWriter implements HistoryWriter {
         this.#insert(event, { position, id, recordedAt, unidentified: 1 })
         unidentified += 1
       } else if (!this.#insert(event, { position, id, recordedAt, unidentified: 0 })) {
-        if (this.#isSame(event, id)) continue
+        if (this.#isDuplicate(event, { id, head })) continue
         // An id of its own, but the same one each time: this may come again too.
         id = `${id} again:${hash('sha256', event.message.body, 'base64url')}`
         if (!this.#insert(event, { position, id, recordedAt, unidentified: 1 })) continue
@@ -167,9 +167,18 @@ class SqliteWriter implements HistoryWriter {
     return { head, checksum: hex, unidentified, recorded, duplicates, conflicts }
   }
 
-  /** The same (source, id) with another body is another event, of a publisher that uses its ids again. */
-  #isSame({ source, message }: NewEvent, id: string): boolean {
-    return message.body.equals(this.#statements.bodyOf.get(id, source) as Buffer)
+  /**
+   * The same (source, id) with another body is another event, of a publisher that uses its ids again. A
+   * duplicate that was published again has a number of its own, which is spent with it.
+   */
+  #isDuplicate({ source, message }: NewEvent, { id, head }: { id: string; head: number }): boolean {
+    const { recorded, spend } = this.#statements
+    const { body, properties } = recorded.get(id, source) as { body: Buffer; properties: string }
+    if (!message.body.equals(body)) return false
+    const stated = sequenceOf(message.properties)
+    if (stated !== undefined && message.properties.headers?.[sequenceHeader] !== packedSequence(properties))
+      spend.run(head, source, stated.epoch, stated.sequence)
+    return true
   }
 
   /** @returns false where the history has this identity already. */
@@ -206,7 +215,13 @@ function prepareStatements(database: SqliteDatabase) {
   return {
     insertText: database.prepare(insertEvent('CAST(? AS TEXT)')),
     insertBytes: database.prepare(insertEvent('?')),
-    bodyOf: database.prepare('SELECT CAST(body AS BLOB) FROM events WHERE id = ? AND source = ?').pluck(),
+    recorded: database.prepare(
+      'SELECT CAST(body AS BLOB) AS body, properties FROM events WHERE id = ? AND source = ?',
+    ),
+    spend: database.prepare(
+      `INSERT INTO spent_sequences (position, source, epoch, sequence) VALUES (?, ?, ?, ?)
+       ON CONFLICT (source, epoch, sequence) DO NOTHING`,
+    ),
     insertCheckpoint: database.prepare(
       'INSERT INTO checkpoints (position, checksum, unidentified) VALUES (?, ?, ?)',
     ),

@@ -45,6 +45,7 @@ export function openSimReader({
         const page = history.page(after, Math.min(upTo, history.head), limit)
         return page.map((event) => ({ ...event, epoch: undefined, sequence: undefined }))
       }),
+    spentSequences: () => life.call(() => []),
     checkpoints: ({ after }) =>
       query(() => (after >= history.head ? [] : [history.summary(Number.MAX_SAFE_INTEGER)])),
     at: (at) => query(() => history.page(at - 1, at, 1)[0]),
