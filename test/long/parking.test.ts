@@ -238,8 +238,8 @@ async function retryChain(t: TestContext, waiting: number) {
 test('a million events behind one are retried in order, in memory that does not grow, at a pace that does not fall', async (t) => {
   const small = await retryChain(t, 100_000)
   const large = await retryChain(t, 1_000_000)
-  // With the compiler that runs this repository's TypeScript, the process begins at 180.
-  assert.ok(large.residentMb < 260 && large.residentMb < small.residentMb * 1.25)
+  // With the compiler that runs this repository's TypeScript, the process has 180 for 20,000.
+  assert.ok(large.residentMb < 300 && large.residentMb < small.residentMb * 1.25)
   assert.ok(large.perSecond > small.perSecond / 2)
 })
 
