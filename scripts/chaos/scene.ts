@@ -152,6 +152,8 @@ export class Scene {
         store: this.store(name),
         isFailing: name === failingConsumer,
         settleMs,
+        // What the broker has handed out a purge cannot reach.
+        prefetch: 200,
       })
     }
   }
