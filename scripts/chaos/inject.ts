@@ -7,6 +7,7 @@ import type { QueueWatch } from './queue-watch.ts'
 import { exchange, type Scene } from './scene.ts'
 
 const delayMs = 40
+const brokerPatienceMs = 10_000
 
 export interface Injection {
   readonly scene: Scene
@@ -81,15 +82,15 @@ async function healed(scene: Scene, name: ProcessName, forMs: number): Promise<u
   for (const proxy of scene.proxies(name)) proxy.heal()
 }
 
-/** A broker that is down then has its queue spared. */
+/** Where the broker is coming up just then, once it is there. */
 async function onQueue(
   kind: Fault['kind'],
   consumer: string,
   { broker, watch }: { broker: Broker; watch: QueueWatch },
 ): Promise<string> {
-  if (!broker.isConnected) return 'not done: the broker was away'
   const queue = consumerQueueOf(exchange, consumer)
   try {
+    await broker.connected({ timeoutMs: brokerPatienceMs })
     const channel = await broker.openChannel()
     const ask = kind === 'delete-queue' ? channel.raw.deleteQueue(queue) : channel.raw.purgeQueue(queue)
     const answer = await Promise.race([ask, channel.closed.then(() => undefined)])
