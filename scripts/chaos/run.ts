@@ -129,7 +129,12 @@ async function injectAll(
     const outcome = await inject(fault, injection)
     return { ...fault, outcome }
   })
-  const faults = await Promise.all(done)
+  // All of them, before anything is taken away: one that is under way starts a process again.
+  const ended = await Promise.allSettled(done)
+  const faults = ended.map((end) => {
+    if (end.status === 'rejected') throw end.reason
+    return end.value
+  })
   await until(seconds * 1_000)
   return faults
 }
