@@ -65,13 +65,25 @@ export interface TwoPartHandler<Type extends string, Data, Tx> {
 /** Handlers by event type; `*` takes what no other does. Events without a handler have no effect. */
 export type Handlers<Events extends Catalog, Tx> = {
   readonly [Type in (keyof Events & string) | '*']?: EitherHandler<
-    Type extends '*' ? string : Type,
+    // Without a catalog, and for `*`, a type may be any text.
+    string extends keyof Events ? string : Type extends '*' ? string : Type,
     Type extends keyof Events ? DataOf<Events[Type]> : unknown,
     Tx
   >
 }
 
-type EitherHandler<Type extends string, Data, Tx> = Handler<Type, Data, Tx> | TwoPartHandler<Type, Data, Tx>
+type EitherHandler<Type extends string, Data, Tx> =
+  | PlainHandler<Type, Data, Tx>
+  | TwoPartHandler<Type, Data, Tx>
+
+/**
+ * A handler that is a function. Each function has an `apply`, which the compiler would take for ours when it
+ * looks what the arguments of a handler in two parts are: it is hidden by one of the same kind.
+ */
+interface PlainHandler<Type extends string, Data, Tx> {
+  (event: CloudEvent<Type, Data>, context: HandlerContext<Tx>): unknown
+  readonly apply?: Handler<Type, Data, Tx>
+}
 
 /** How often a failing handler is tried, in place, before its event is parked. */
 export interface RetryPolicy {
