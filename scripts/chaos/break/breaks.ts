@@ -7,7 +7,7 @@
  */
 
 export interface Replacement {
-  /** From the root of the repository. */
+  /** A top-level folder and the file's name, wherever it is in there. */
   readonly file: string
   readonly text: string
   readonly by: string
@@ -42,26 +42,16 @@ export const breaks = {
     without: 'the audit',
     replacements: [{ file: handOver, text: 'await audit.step()', by: "'level'" }],
   },
-  'audit-gap': {
-    without: 'the end of a round where the audit finds that the live queue has lost an event',
-    replacements: [
-      {
-        file: 'consumers/audit.ts',
-        text: 'if (this.#isLost(identified[passed]!.position))',
-        by: 'if (false)',
-      },
-    ],
-  },
   inbox: {
     without: 'the inbox: nothing of what was applied live is remembered',
     replacements: [
       {
-        file: 'consumers/sqlite-store.ts',
+        file: 'consumers/sqlite/sqlite-store.ts',
         text: 'if (!this.#inboxMayHaveRows) return',
         by: 'if (true) return',
       },
       {
-        file: 'consumers/sqlite-store.ts',
+        file: 'consumers/sqlite/sqlite-store.ts',
         text: "'INSERT INTO backstory_inbox",
         by: "'INSERT OR IGNORE INTO backstory_inbox",
       },

@@ -2,7 +2,7 @@
  * A broken build: copies of the files that a break replaces, which the processes of a run load in place of
  * ours. The files themselves stay as they are, and there is no switch in them.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { type Break, type BreakName, breaks, type Replacement } from './breaks.ts'
@@ -26,7 +26,7 @@ export class BrokenBuild {
     const { replacements }: Break = breaks[name]
     const texts = new Map<string, string>()
     for (const replacement of replacements) {
-      const { file } = replacement
+      const file = located(replacement.file)
       texts.set(file, replaced(texts.get(file) ?? readFileSync(join(root, file), 'utf8'), replacement))
     }
     this.#swaps = Object.fromEntries(
@@ -52,6 +52,16 @@ export class BrokenBuild {
       if (!existsSync(note)) throw new Error(`Break ${this.#name}: no process has loaded ${file}`)
     }
   }
+}
+
+/** A file may move within its folder: it is known by its name there. */
+function located(file: string): string {
+  const [folder] = file.split('/') as [string]
+  const found = readdirSync(join(root, folder), { recursive: true })
+    .map((path) => join(folder, String(path)))
+    .filter((path) => basename(path) === basename(file))
+  if (found.length === 1) return found[0]!
+  throw new Error(`Expected one ${basename(file)} in ${folder}, found ${found.length}`)
 }
 
 function replaced(source: string, { file, text, by }: Replacement): string {
