@@ -12,12 +12,12 @@ import { type CloudEvent, EventError, type Identity, type Logger } from '../even
 import { Care } from './care.ts'
 import type { ParkingPolicy, RetryPolicy } from './definition.ts'
 import { ConsumerError } from './errors.ts'
-import { parkedError } from './fingerprint.ts'
 import { asHandlerFailure, type HandlerFailure } from './handler-failure.ts'
 import { isHopeless } from './handler-table.ts'
 import type { Clock } from './link.ts'
 import type { NotedError } from './noted-error.ts'
-import type { NewParked, Part } from './parking.ts'
+import { parkedError } from './parking/fingerprint.ts'
+import type { NewParked, Part } from './parking/parking.ts'
 
 /** Why an event is to be parked. */
 export type Verdict = Pick<NewParked, 'reason' | 'error' | 'attempts'>

@@ -6,7 +6,7 @@
  */
 import { Checksum, type Identity } from '../events/index.ts'
 import type { HistoryReader } from '../history/index.ts'
-import type { ParkingCounts } from './parking.ts'
+import type { ParkingCounts } from './parking/parking.ts'
 import type { ConsumerState } from './store.ts'
 
 export interface Certificate {

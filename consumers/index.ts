@@ -1,7 +1,5 @@
 export { type Certificate, certify, type Marks } from './certificate.ts'
 export { type Consumer, startConsumer } from './consumer.ts'
-export { auditConsumer, type ConsumerAudit, type MissingEvent, repairConsumer } from './consumer-audit.ts'
-export type { ConsumerMarks, MarksSetting, MarksTransaction } from './consumer-marks.ts'
 export type { ConsumerOptions } from './consumer-options.ts'
 export type { ConsumerStatus } from './consumer-status.ts'
 export {
@@ -19,10 +17,17 @@ export {
 } from './definition.ts'
 export { ConsumerError, type ConsumerErrorCode } from './errors.ts'
 export type { WaitingFor } from './hand-over.ts'
-export { openConsumerMarks } from './open-marks.ts'
-export { openParkedEvents } from './open-parked-events.ts'
+export {
+  auditConsumer,
+  type ConsumerAudit,
+  type MissingEvent,
+  repairConsumer,
+} from './marks/consumer-audit.ts'
+export type { ConsumerMarks, MarksSetting, MarksTransaction } from './marks/consumer-marks.ts'
+export { openConsumerMarks } from './marks/open-marks.ts'
 export { readStore } from './open-store.ts'
-export type { ParkedChange } from './parked-change.ts'
+export { openParkedEvents } from './parking/open-parked-events.ts'
+export type { ParkedChange } from './parking/parked-change.ts'
 export type {
   MarkOptions,
   ParkedAction,
@@ -35,9 +40,14 @@ export type {
   ParkedOutcome,
   ParkedSelection,
   ParkedState,
-} from './parked-events.ts'
-export type { ParkedError, ParkedEvent, ParkingCounts, ParkReason, Part } from './parking.ts'
-export { type RebuildOptions, type RebuildProgress, type Rebuilt, rebuildConsumer } from './rebuild.ts'
-export { type RedriveOptions, type RedriveProgress, redriveParked } from './redrive-parked.ts'
-export { readSqliteStore, type StoredConsumer } from './sqlite-store-reader.ts'
+} from './parking/parked-events.ts'
+export type { ParkedError, ParkedEvent, ParkingCounts, ParkReason, Part } from './parking/parking.ts'
+export { type RedriveOptions, type RedriveProgress, redriveParked } from './parking/redrive-parked.ts'
+export {
+  type RebuildOptions,
+  type RebuildProgress,
+  type Rebuilt,
+  rebuildConsumer,
+} from './rebuild/rebuild.ts'
+export { readSqliteStore, type StoredConsumer } from './sqlite/sqlite-store-reader.ts'
 export type { ConsumerState, Phase } from './store.ts'

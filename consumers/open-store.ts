@@ -4,10 +4,10 @@
  */
 import { isPostgresUrl } from '../history/index.ts'
 import type { StoreDatabase } from './definition.ts'
-import { openPostgresStore } from './postgres-store.ts'
-import { readPostgresStore } from './postgres-store-reader.ts'
-import { openSqliteStore } from './sqlite-store.ts'
-import { readSqliteStore, type StoredConsumer } from './sqlite-store-reader.ts'
+import { openPostgresStore } from './postgres/postgres-store.ts'
+import { readPostgresStore } from './postgres/postgres-store-reader.ts'
+import { openSqliteStore } from './sqlite/sqlite-store.ts'
+import { readSqliteStore, type StoredConsumer } from './sqlite/sqlite-store-reader.ts'
 import type { ConsumerStore } from './store.ts'
 
 /**

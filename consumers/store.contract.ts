@@ -1,7 +1,7 @@
 /** The promises of every consumer's store, as tests to run on each. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { parkingPromises } from './parking.contract.ts'
+import { parkingPromises } from './parking/parking.contract.ts'
 import { type ConsumerState, type ConsumerStore, initialState } from './store.ts'
 
 export interface StoreUnderTest {

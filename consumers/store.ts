@@ -6,7 +6,7 @@
  * replayed of the same time, so that a recent duplicate is recognised even while the history is away.
  */
 import type { Identity } from '../events/index.ts'
-import type { ParkingTransaction, Part } from './parking.ts'
+import type { ParkingTransaction, Part } from './parking/parking.ts'
 import type { ReactionsTransaction } from './reactions.ts'
 
 export type Phase = 'replaying' | 'live' | 'stopped'

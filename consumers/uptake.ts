@@ -7,7 +7,7 @@ import type { Trial } from './attempts.ts'
 import { dueAfter } from './attempts.ts'
 import type { ParkingPolicy } from './definition.ts'
 import { type HandlerTable, runApply } from './handler-table.ts'
-import type { NewParked } from './parking.ts'
+import type { NewParked } from './parking/parking.ts'
 import type { StoreTransaction } from './store.ts'
 
 export interface UptakeOptions<Tx> {

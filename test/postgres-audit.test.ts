@@ -1,4 +1,4 @@
-import { consumerAuditContract } from '../consumers/consumer-audit.contract.ts'
+import { consumerAuditContract } from '../consumers/marks/consumer-audit.contract.ts'
 import { openPostgres } from '../history/index.ts'
 import { testPostgres } from './fixtures/postgres.ts'
 

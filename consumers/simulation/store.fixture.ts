@@ -4,7 +4,7 @@
  */
 import type { Identity } from '../../events/index.ts'
 import { ConsumerError } from '../errors.ts'
-import type { ParkingTransaction } from '../parking.ts'
+import type { ParkingTransaction } from '../parking/parking.ts'
 import { type ConsumerState, type ConsumerStore, type InboxMark, initialState } from '../store.ts'
 import type { Life } from './life.fixture.ts'
 

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { parkedError } from '../../consumers/fingerprint.ts'
-import { openSqliteStore } from '../../consumers/sqlite-store.ts'
+import { parkedError } from '../../consumers/parking/fingerprint.ts'
+import { openSqliteStore } from '../../consumers/sqlite/sqlite-store.ts'
 import { initialState } from '../../consumers/store.ts'
 import { MessageEvent, toMessage } from '../../events/index.ts'
 import { openSqlite, type SqliteDatabase } from '../../history/index.ts'
@@ -27,7 +27,7 @@ const exchange = 'orders'
 const index = fileURLToPath(new URL('../../index.ts', import.meta.url))
 const script = fileURLToPath(new URL('../../scripts/backstory.ts', import.meta.url))
 const tellsMemory =
-  'data:text/javascript,process.on("exit",()=>process.stderr.write(`rss ${process.resourceUsage().maxRSS}`))'
+  'data:text/javascript,process.on("exit",()=>process.stderr.write("rss "+process.resourceUsage().maxRSS))'
 
 function temporaryFolder(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'backstory-parking-'))

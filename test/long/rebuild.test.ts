@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { openSqliteStore } from '../../consumers/sqlite-store.ts'
+import { openSqliteStore } from '../../consumers/sqlite/sqlite-store.ts'
 import { openHistory, type RebuildProgress, type Rebuilt } from '../../index.ts'
 import { fillHistory } from '../../scripts/bench/fill.ts'
 import { temporaryFolder } from '../fixtures/exchange.ts'

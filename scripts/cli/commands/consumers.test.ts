@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { openSqliteStore } from '../../../consumers/sqlite-store.ts'
+import { openSqliteStore } from '../../../consumers/sqlite/sqlite-store.ts'
 import { type ConsumerState, initialState } from '../../../consumers/store.ts'
 import { attributesOf, Checksum, toMessage } from '../../../events/index.ts'
 import { openHistoryWriter } from '../../../history/index.ts'

@@ -9,8 +9,8 @@ import {
   type ParkedPlace,
   parkedPlace,
   waitingEvent,
-} from '../../../consumers/parked.fixture.ts'
-import { openSqliteStore } from '../../../consumers/sqlite-store.ts'
+} from '../../../consumers/parking/parked.fixture.ts'
+import { openSqliteStore } from '../../../consumers/sqlite/sqlite-store.ts'
 import { openSqlite } from '../../../history/index.ts'
 import { runCli } from '../run-cli.fixture.ts'
 

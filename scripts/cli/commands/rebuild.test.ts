@@ -7,7 +7,7 @@ import {
   ordersConsumer,
   type RebuildPlace,
   rebuildPlace,
-} from '../../../consumers/rebuild.fixture.ts'
+} from '../../../consumers/rebuild/rebuild.fixture.ts'
 import { runCli, startCli } from '../run-cli.fixture.ts'
 
 const line = 'rebuild ./shipping.mjs --store store.db --history history.db'
@@ -73,7 +73,7 @@ async function stoppedConsumer(t: TestContext, { events }: { events: number }): 
 
 /** The consumer of version 2 as a module of its own. */
 function shipping(first: string): string {
-  const fixture = new URL('../../../consumers/rebuild.fixture.ts', import.meta.url).href
+  const fixture = new URL('../../../consumers/rebuild/rebuild.fixture.ts', import.meta.url).href
   return `
     import { ordersConsumer, placeOrder } from '${fixture}'
     export default ordersConsumer(2, { on: { '*': (event, { tx }) => { ${first}; placeOrder(tx, event, 2) } } })`
