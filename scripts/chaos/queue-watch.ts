@@ -16,7 +16,7 @@ const pollMs = 200
 
 export class QueueWatch {
   readonly #broker: Broker
-  /** Since when each is there; undefined while it is awaited. */
+  /** Since when each is there, and the node with it; undefined while it is awaited. */
   readonly #since = new Map<string, number | undefined>()
   readonly #stop = new AbortController()
   readonly #running: Promise<void>
@@ -51,6 +51,8 @@ export class QueueWatch {
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
+      // A node that has just come up has its queues still to bring back.
+      if (!this.#broker.isConnected) for (const queue of this.#since.keys()) this.#since.set(queue, undefined)
       for (const queue of this.#since.keys()) await this.#look(queue)
       await sleep(pollMs, undefined, { signal: this.#stop.signal }).catch(() => {})
     }

@@ -1,6 +1,6 @@
 /** One chaos run, from the start of the broker to the verdict. */
 import { setMaxListeners } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,7 +10,7 @@ import { findOrInstallPostgres } from '../services/private-postgres.ts'
 import { BrokenBuild } from './break/broken-build.ts'
 import { consumersOf, lateConsumer, type ProcessName, seller, sharedConsumer } from './cast.ts'
 import { check, type Verdict } from './checks.ts'
-import { startChaosCluster } from './cluster.ts'
+import { type ChaosCluster, startChaosCluster } from './cluster.ts'
 import type { Fault } from './fault.ts'
 import { type Injection, inject } from './inject.ts'
 import type { ChaosOptions } from './options.ts'
@@ -80,6 +80,7 @@ export async function runChaos(
   } finally {
     await broker.close()
     await scene.close({ keep: isKept })
+    if (isKept) await keepBrokerLogs(cluster, join(folder, 'logs'))
     await Promise.all([cluster.stop(), postgres?.stop()])
     if (!isKept) await rm(folder, { recursive: true, force: true })
   }
@@ -137,6 +138,12 @@ async function injectAll(
   })
   await until(seconds * 1_000)
   return faults
+}
+
+/** What the nodes said of themselves goes with their folders otherwise. */
+async function keepBrokerLogs({ nodes }: ChaosCluster, folder: string): Promise<void> {
+  for (const [index, node] of nodes.entries())
+    await cp(join(node.folder, 'broker.log'), join(folder, `node-${index}.log`))
 }
 
 /** How many messages purges took out of each consumer's queue. */

@@ -23,6 +23,8 @@ const {
   }
 >()
 const tickMs = 10
+/** A queue that is gone or away takes its time. */
+const retryMs = 250
 const before = await readLedger(path)
 const ledger = new LedgerWriter(path)
 const publisher = openPublisher({ ...options, logger })
@@ -43,6 +45,7 @@ async function publish(id: string): Promise<void> {
     const { code } = error as PublishError
     if (!(error instanceof PublishError) || !retried.includes(code)) throw error
     ledger.again(id)
+    await sleep(retryMs)
     await publish(id)
   }
 }
