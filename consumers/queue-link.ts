@@ -32,12 +32,23 @@ export function queueLink(
   { fenceBroker, exchange, consumer, prefetch, lengthMax, signal }: QueueLinkOptions,
 ): Link {
   const queue = consumerQueueOf(exchange, consumer)
+  let session: QueueSession | undefined
   return {
     bind: () => declareTopology(broker, { exchange, queues: [{ name: queue, lengthMax }], signal }),
-    fence: (target, id) =>
-      sendFence(fenceBroker, { queue: target === 'own' ? queue : historyQueueOf(exchange), id, signal }),
+    async fence(target, id) {
+      if (target === 'history')
+        return await sendFence(fenceBroker, { queue: historyQueueOf(exchange), id, signal })
+      try {
+        await sendFence(fenceBroker, { queue, id, signal })
+      } catch (error) {
+        // In a cluster, a queue that is deleted while one of its nodes comes back may go without a word to
+        // its consumer: that no queue takes a fence is then all that tells of it.
+        if (error instanceof BrokerError && error.code === 'BROKER_QUEUE_LOST') await session?.close()
+        throw error
+      }
+    },
     async consume() {
-      const session = new QueueSession(await broker.openChannel({ signal }), signal)
+      session = new QueueSession(await broker.openChannel({ signal }), signal)
       await session.start(queue, prefetch)
       return session
     },
