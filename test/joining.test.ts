@@ -19,13 +19,16 @@ const joinEveryMs = 150
 
 test('ten consumers that join a running flow from its first event on miss nothing', async (t) => {
   const place = await wavePlace(t)
-  await using _recorder = startRecorder({ ...recorderOptions(place) })
+  await using recorder = startRecorder(recorderOptions(place))
+  // RabbitMQ may refuse what comes while a queue is still being declared: published again, it is late.
+  await recorder.started()
   await joinInMidFlow(t, place, { beforeMs: 0 })
 })
 
 test('ten consumers that join a running flow with thousands of events behind it miss nothing', async (t) => {
   const place = await wavePlace(t)
-  await using _recorder = startRecorder({ ...recorderOptions(place), batchMax: 50 })
+  await using recorder = startRecorder({ ...recorderOptions(place), batchMax: 50 })
+  await recorder.started()
   await joinInMidFlow(t, place, { beforeMs: 2_000 })
 })
 
@@ -44,6 +47,7 @@ test('ten consumers that join between the end of one recorder and the start of t
   const place = await wavePlace(t)
   let recorder = startRecorder(recorderOptions(place))
   t.after(() => recorder.close())
+  await recorder.started()
   await joinInMidFlow(t, place, {
     beforeMs: 500,
     pause: () => recorder.close(),

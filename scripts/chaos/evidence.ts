@@ -33,18 +33,13 @@ export async function recorded(scene: Scene): Promise<Event[]> {
   }
 }
 
-/**
- * A publisher that was killed and publishes again what was not confirmed does so in its next epoch: what had
- * arrived before is dropped as a duplicate, and its number there stays empty. Only there may holes be.
- */
+/** What the history's own audit finds, but for what comes late because it was refused at first. */
 export async function sequenceFindings(scene: Scene, published: Published): Promise<unknown[]> {
   const reader = openHistory({ path: scene.history, exchange })
   try {
     const { holes, late, repeated, removed, changed, unjudged } = await auditHistory(reader)
-    const isResent = ({ source, to }: { source: string; to: number }) =>
-      to <= (published.accounts.get(source)?.resentMax ?? 0)
     return [
-      ...holes.listed.filter((hole) => !isResent(hole)).map((hole) => ({ hole })),
+      ...holes.listed.map((hole) => ({ hole })),
       ...late.listed.filter((event) => !published.isAgain(event)).map((event) => ({ late: event })),
       ...repeated.listed.map((event) => ({ repeated: event })),
       ...removed.listed.map((range) => ({ removed: range })),
