@@ -17,7 +17,7 @@ const read = (path: string) => readFile(join(repository, path), 'utf8')
 async function sources(): Promise<string> {
   const files: string[] = []
   for (const folder of ['events', 'broker', 'publisher', 'history', 'consumers', 'health']) {
-    for (const file of await readdir(join(repository, folder))) {
+    for (const file of await readdir(join(repository, folder), { recursive: true })) {
       if (file.endsWith('.ts') && !/\.(test|contract|fixture)\.ts$/.test(file))
         files.push(`${folder}/${file}`)
     }
