@@ -14,7 +14,7 @@ export async function published(scene: Scene): Promise<Published> {
   for (const name of publishers) accounts.set(sourceOf(name), await readLedger(scene.ledger(name)))
   // What is in the database is to be published, sooner or later, whoever dies meanwhile.
   const begun = await readOrders(scene.orders)
-  accounts.set(sourceOf(seller), { begun, confirmed: new Set(), again: new Set(), resentMax: 0 })
+  accounts.set(sourceOf(seller), { begun, confirmed: new Set(), again: new Set() })
   return new Published(accounts)
 }
 

@@ -7,7 +7,7 @@ const source = '/chaos/publisher-1'
 const events = (...ids: string[]) => ids.map((id) => ({ source, id }))
 
 function published(ids: readonly string[], { confirmed = ids, again = [] as readonly string[] } = {}) {
-  const account = { begun: ids, confirmed: new Set(confirmed), again: new Set(again), resentMax: 0 }
+  const account = { begun: ids, confirmed: new Set(confirmed), again: new Set(again) }
   return new Published(new Map([[source, account]]))
 }
 

@@ -14,8 +14,6 @@ export interface Account {
   readonly confirmed: ReadonlySet<string>
   /** Rejected, and published again with the same id: it may be behind later ones, as the caller's own doing. */
   readonly again: ReadonlySet<string>
-  /** How many were published again, with the same id, after the process had been killed: the most at a start. */
-  readonly resentMax: number
 }
 
 export class LedgerWriter {
@@ -37,11 +35,6 @@ export class LedgerWriter {
     writeSync(this.#file, `again ${id}\n`)
   }
 
-  /** Before it publishes this many again after it was killed. */
-  resend(count: number): void {
-    writeSync(this.#file, `resend ${count}\n`)
-  }
-
   close(): void {
     closeSync(this.#file)
   }
@@ -53,14 +46,12 @@ export async function readLedger(path: string): Promise<Account> {
   const begun = new Set<string>()
   const confirmed = new Set<string>()
   const again = new Set<string>()
-  let resentMax = 0
   // What follows the last end of line was cut short.
   for (const line of text.split('\n').slice(0, -1)) {
     const [what, id] = line.split(' ') as [string, string]
     if (what === 'begin') begun.add(id)
     else if (what === 'confirm') confirmed.add(id)
     else if (what === 'again') again.add(id)
-    else resentMax = Math.max(resentMax, Number(id))
   }
-  return { begun: [...begun], confirmed, again, resentMax }
+  return { begun: [...begun], confirmed, again }
 }

@@ -69,7 +69,6 @@ async function run(): Promise<void> {
   }
   if (resends) {
     const open = before.begun.filter((id) => !before.confirmed.has(id))
-    ledger.resend(open.length)
     send(open)
   }
   const startedAt = Date.now()
