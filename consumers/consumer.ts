@@ -229,7 +229,7 @@ class RunningConsumer<Tx> implements Consumer {
   async #run(): Promise<void> {
     const { consumer, openStore, history, broker, logger } = this.#parts
     try {
-      while (!this.#stop.signal.aborted) await this.#serve()
+      while (!this.#stop.signal.aborted) await this.#serveUnlessSuperseded()
     } catch (error) {
       logger.error('consumer.failed', { consumer, error: this.#noted(error) })
       throw error
@@ -237,6 +237,17 @@ class RunningConsumer<Tx> implements Consumer {
       await openStore.close()
       if (typeof history === 'string') await this.#history.close()
       if (!(broker instanceof Broker)) await Promise.all([this.#broker.close(), this.#fenceBroker.close()])
+    }
+  }
+
+  async #serveUnlessSuperseded(): Promise<void> {
+    const { consumer, logger } = this.#parts
+    try {
+      await this.#serve()
+    } catch (error) {
+      if (isSuperseded(error)) {
+        logger.warn('consumer.superseded', { consumer, error: (error as Error).message })
+      } else if (!(this.#stop.signal.aborted && isUnavailable(error))) throw error
     }
   }
 
@@ -271,9 +282,6 @@ class RunningConsumer<Tx> implements Consumer {
       await this.#reactFrom(applier)
       while (!scope.signal.aborted) await this.#round({ applier, handOver }, scope.signal)
       if (failure !== undefined) throw failure.error
-    } catch (error) {
-      if (!isSuperseded(error)) throw error
-      logger.warn('consumer.superseded', { consumer, error: (error as Error).message })
     } finally {
       scope.abort()
       this.#stop.signal.removeEventListener('abort', stop)
@@ -360,6 +368,11 @@ const nothingParked = { parked: 0, reactions: 0, discarded: 0 }
 
 function isSuperseded(error: unknown): boolean {
   return error instanceof ConsumerError && error.code === 'CONSUMER_SUPERSEDED'
+}
+
+/** No reason not to stop where it is told to: nothing was written, and the marks are as they were. */
+function isUnavailable(error: unknown): boolean {
+  return error instanceof ConsumerError && error.code === 'CONSUMER_STORE_UNAVAILABLE'
 }
 
 function realClock(signal: AbortSignal): Clock {

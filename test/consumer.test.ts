@@ -208,6 +208,18 @@ test('a consumer that was closed resumes at its cursor with what it missed', asy
   assertEffects(place, idsFrom(1, 150))
 })
 
+test('a consumer that is told to stop while its store cannot be written stops', async (t) => {
+  const place = await newPlace(t)
+  await (await start(t, place)).close()
+  const other = new Database(place.store(name))
+  t.after(() => other.close())
+  other.exec('BEGIN IMMEDIATE')
+  const consumer = await start(t, place)
+  assert.equal(consumer.status.waitingFor, 'store')
+  await consumer.close()
+  await consumer.stopped
+})
+
 test('a consumer that ended with events applied beyond its cursor does not apply them again', async (t) => {
   const place = await newPlace(t)
   const first = await start(t, place)

@@ -163,7 +163,7 @@ export class SimConsumer {
       },
     })
     const logger = this.#logger()
-    const applier = await Applier.open<Effect[]>({
+    const opening = Applier.open<Effect[]>({
       consumer: this.name,
       store: tampering.store?.(store) ?? store,
       handlers: new HandlerTable({
@@ -178,6 +178,14 @@ export class SimConsumer {
       signal: life.signal,
       logger,
     })
+    // Told to stop while the store cannot be written: there is nothing to say goodbye to.
+    const applier = await opening.catch((error: unknown) => {
+      if (!life.signal.aborted) throw error
+    })
+    if (applier === undefined) {
+      await store.close()
+      return this.#end(running)
+    }
     const handOver = new HandOver({
       ...conditions,
       consumer: this.name,
