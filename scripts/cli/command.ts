@@ -90,6 +90,14 @@ export const commonOptions = {
   'log-json': { type: 'flag', describe: 'Logs on standard error as JSON lines' },
 } as const satisfies Options
 
+/** For a module that holds several consumers. */
+export const exportOption = {
+  type: 'text',
+  value: 'NAME',
+  describe: 'The export that is the consumer',
+  defaultDescription: 'default',
+} as const
+
 export const jsonOption = { type: 'flag', describe: 'Data for programs: JSON, one value a line' } as const
 export const brokerOption = {
   type: 'text',

@@ -1,7 +1,7 @@
 /** `backstory audit`: whether all is in a history that was published, or in a consumer that is in the history. */
 import { auditConsumer } from '../audit-consumer.ts'
 import { auditHistory } from '../audit-history.ts'
-import { defineCommand, historyOption, jsonOption } from '../command.ts'
+import { defineCommand, exportOption, historyOption, jsonOption } from '../command.ts'
 import { exitCodes, usageError } from '../errors.ts'
 
 export const auditCommand = defineCommand({
@@ -18,12 +18,7 @@ export const auditCommand = defineCommand({
       value: 'MODULE',
       describe: 'A consumer to compare with the history: a .ts or .js file, as for bootstrap',
     },
-    export: {
-      type: 'text',
-      value: 'NAME',
-      describe: 'The export that is the consumer',
-      defaultDescription: 'default',
-    },
+    export: exportOption,
     store: {
       type: 'text',
       value: 'STORE',

@@ -2,7 +2,14 @@
 import type { Certificate, Consumer, ConsumerStatus } from '../../../consumers/index.ts'
 import { certificateList } from '../certificate-list.ts'
 import type { Cli } from '../cli.ts'
-import { brokerOption, defineCommand, historyOption, jsonOption, waitBrokerOption } from '../command.ts'
+import {
+  brokerOption,
+  defineCommand,
+  exportOption,
+  historyOption,
+  jsonOption,
+  waitBrokerOption,
+} from '../command.ts'
 import { exitCodes, usageError } from '../errors.ts'
 import { healthOptions, openHealth } from '../health-options.ts'
 import { loadDefinition } from '../load-definition.ts'
@@ -21,12 +28,7 @@ export const bootstrapCommand = defineCommand({
     },
   },
   options: {
-    export: {
-      type: 'text',
-      value: 'NAME',
-      describe: 'The export that is the consumer',
-      defaultDescription: 'default',
-    },
+    export: exportOption,
     store: {
       type: 'text',
       value: 'STORE',

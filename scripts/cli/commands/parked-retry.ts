@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ConsumerDefinition, ParkedEvents, ParkedMark, ParkedOutcome } from '../../../consumers/index.ts'
 import type { Cli } from '../cli.ts'
-import { defineCommand, jsonOption } from '../command.ts'
+import { defineCommand, exportOption, jsonOption } from '../command.ts'
 import { exitCodes, usageError } from '../errors.ts'
 import { loadDefinition } from '../load-definition.ts'
 import {
@@ -32,12 +32,7 @@ export const parkedRetryCommand = defineCommand({
     number: numberPositional,
   },
   options: {
-    export: {
-      type: 'text',
-      value: 'NAME',
-      describe: 'The export that is the consumer',
-      defaultDescription: 'default',
-    },
+    export: exportOption,
     store: {
       type: 'text',
       value: 'FILE',

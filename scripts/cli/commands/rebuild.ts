@@ -1,7 +1,7 @@
 /** `backstory rebuild`: a consumer's tables, made anew from the history beside those in use. */
 import type { Rebuilt } from '../../../consumers/index.ts'
 import type { Cli } from '../cli.ts'
-import { defineCommand, historyOption, jsonOption } from '../command.ts'
+import { defineCommand, exportOption, historyOption, jsonOption } from '../command.ts'
 import { exitCodes } from '../errors.ts'
 import { loadDefinition } from '../load-definition.ts'
 import { count, type Reading } from '../progress.ts'
@@ -18,12 +18,7 @@ export const rebuildCommand = defineCommand({
     },
   },
   options: {
-    export: {
-      type: 'text',
-      value: 'NAME',
-      describe: 'The export that is the consumer',
-      defaultDescription: 'default',
-    },
+    export: exportOption,
     store: {
       type: 'text',
       value: 'FILE',
