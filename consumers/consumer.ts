@@ -9,6 +9,7 @@ import {
   type HistoryReader,
   isTransient,
   openHistory,
+  positionAt,
   type SqliteDatabase,
 } from '../history/index.ts'
 import { Applier, isOrderly } from './applier.ts'
@@ -30,7 +31,6 @@ import type { Clock } from './link.ts'
 import { type NotedError, newest } from './noted-error.ts'
 import { openStore } from './open-store.ts'
 import { queueLink } from './queue-link.ts'
-import { positionAt } from './react-from.ts'
 import { Reactor } from './reactor.ts'
 import { type ConsumerStore, initialState } from './store.ts'
 
@@ -142,7 +142,7 @@ class RunningConsumer<Tx> implements Consumer {
       broker instanceof Broker
         ? broker
         : connectBroker({ url: broker, name: `backstory consumer ${consumer}`, logger })
-    this.#history = typeof history === 'string' ? openHistory({ path: history, exchange }) : history
+    this.#history = typeof history === 'string' ? openHistory({ history, exchange }) : history
     this.#fenceBroker =
       broker instanceof Broker
         ? broker

@@ -1,3 +1,4 @@
+export { isJsonText, isJsonType, textOf } from './body-text.ts'
 export {
   type Catalog,
   checkData,
@@ -8,6 +9,7 @@ export {
   eventType,
 } from './catalog.ts'
 export { Checksum, type Identity } from './checksum.ts'
+export { cloudEventJson } from './cloud-event-json.ts'
 export { EventError, type EventErrorCode } from './errors.ts'
 export {
   type Attributes,

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { attributesOf, Checksum, type HeaderValue, type Message, toMessage } from '../events/index.ts'
-import type { HistoryReader, Page } from './reader.ts'
+import { type EventFilter, matchesFilter } from './event-filter.ts'
+import type { HistoryReader, Page, SelectPage } from './reader.ts'
 import type { HistoryWriter, NewEvent } from './writer.ts'
 
 export interface HistoryUnderTest {
@@ -163,6 +164,63 @@ export function historyContract(name: string, make: (t: TestContext) => Promise<
     await writer.close()
     await reader.close()
   })
+
+  promise('a filter picks exactly what it says, oldest or newest first, page by page', async (history) => {
+    const writer = await history.openWriter()
+    const types = ['placed', 'paid', 'sent']
+    const events = Array.from({ length: 90 }, (_, index): NewEvent => {
+      const subject = index % 10 === 9 ? undefined : `EC-${index % 4}`
+      const event = newEvent(`${index}`, { source: index % 7 === 0 ? '/shop' : '/sales' })
+      return { ...event, type: types[index % 3]!, subject }
+    })
+    await writer.append({ events, fences: [] })
+    const reader = history.openReader()
+    const filters: EventFilter[] = [
+      {},
+      { types: ['paid'] },
+      { types: ['paid', 'sent'] },
+      { subjects: ['EC-2'] },
+      { subjects: ['EC-2', 'EC-3'], types: ['sent'] },
+      { sources: ['/shop'] },
+      { types: ['placed'], sources: ['/shop'], subjects: ['EC-1'] },
+      { subjects: ['of nobody'] },
+      { types: [] },
+    ]
+    const all = await reader.read({ after: 0 })
+    for (const filter of filters) {
+      const expected = all.filter((event) => matchesFilter(event, filter)).map(({ position }) => position)
+      const within = expected.filter((position) => position > 5 && position <= 80)
+      assert.deepEqual(await selectAll(reader, { filter, after: 0, limit: 4 }), expected)
+      assert.deepEqual(await selectAll(reader, { filter, after: 5, upTo: 80, limit: 4 }), within)
+      assert.deepEqual(
+        await selectAll(reader, { filter, after: 5, upTo: 80, limit: 4, newestFirst: true }),
+        within.toReversed(),
+      )
+    }
+    const nothing = await reader.select({ filter: { types: ['of none'] }, after: 3 })
+    assert.deepEqual([nothing.events, nothing.through], [[], 90], 'all of it was looked at')
+    await writer.close()
+    await reader.close()
+  })
+
+  promise(
+    'no event was recorded earlier than the one before it, whatever the clock did',
+    async (history, t) => {
+      t.mock.timers.enable({ apis: ['Date'], now: 2_000_000 })
+      const writer = await history.openWriter()
+      await writer.append(batch(['a']))
+      t.mock.timers.setTime(1_000_000)
+      await writer.append(batch(['b']))
+      await writer.close()
+      const next = await history.openWriter()
+      await next.append(batch(['c']))
+      const reader = history.openReader()
+      const times = (await reader.read({ after: 0 })).map(({ recordedAt }) => recordedAt.getTime())
+      assert.deepEqual(times, [2_000_000, 2_000_000, 2_000_000])
+      await next.close()
+      await reader.close()
+    },
+  )
 
   promise(
     'a position that was removed by hand is told by name, wherever a page meets it',
@@ -357,6 +415,23 @@ export function historyContract(name: string, make: (t: TestContext) => Promise<
     await reader.close()
     await assert.rejects(reader.bounds(), { code: 'HISTORY_CLOSED' })
   })
+}
+
+/** The positions of every page. */
+async function selectAll(
+  reader: HistoryReader,
+  page: SelectPage & { readonly after: number },
+): Promise<number[]> {
+  const positions: number[] = []
+  const { head } = await reader.bounds()
+  for (let { after, upTo = head } = page; after < upTo; ) {
+    const { events, through } = await reader.select({ ...page, after, upTo })
+    assert.ok(events.length <= page.limit!)
+    positions.push(...events.map(({ position }) => position))
+    if (page.newestFirst === true) upTo = through - 1
+    else after = through
+  }
+  return positions
 }
 
 function withSequence(message: Message, value: HeaderValue): Message {

@@ -1,9 +1,14 @@
-export { BatchSizes, type SizeCounts } from './batch-sizes.ts'
-export type { ChangedRange } from './checkpoint-audit.ts'
+export type { ChangedRange } from './audit/checkpoint-audit.ts'
+export type { Findings } from './audit/findings.ts'
+export { auditHistory, type HistoryAudit, type HistoryAuditOptions } from './audit/history-audit.ts'
+export type { RemovedRange } from './audit/removed-events.ts'
+export type { RepeatedSequence } from './audit/repeated-sequences.ts'
+export type { EpochSummary, OutOfOrder, SequenceFindings, SequenceHole } from './audit/sequence-audit.ts'
 export { HistoryError, type HistoryErrorCode, isTransient } from './errors.ts'
-export { canonicalPath } from './file-identity.ts'
-export type { Findings } from './findings.ts'
-export { auditHistory, type HistoryAudit, type HistoryAuditOptions } from './history-audit.ts'
+export { type EventFilter, matchesFilter } from './event-filter.ts'
+export { eventLine } from './event-line.ts'
+export { openHistory, openHistoryWriter } from './open-history.ts'
+export { positionAt } from './position-at.ts'
 export {
   cutPostgres,
   isPostgresUrl,
@@ -13,15 +18,17 @@ export {
   sendQuery,
   shownAddress,
   takeFailure,
-} from './postgres.ts'
-export type { Checkpoint, HistoryReader, HistorySummary, Page } from './reader.ts'
-export { type Recorder, type RecorderOptions, type RecorderStatus, startRecorder } from './recorder.ts'
-export type { RemovedRange } from './removed-events.ts'
-export type { RepeatedSequence } from './repeated-sequences.ts'
-export { isHistory } from './schema.ts'
-export type { EpochSummary, OutOfOrder, SequenceFindings, SequenceHole } from './sequence-audit.ts'
-export { lockFile, openSqlite, type SqliteDatabase } from './sqlite.ts'
-export { openHistory } from './sqlite-reader.ts'
-export { openHistoryWriter } from './sqlite-writer.ts'
+} from './postgres/postgres.ts'
+export type { Checkpoint, HistoryReader, HistorySummary, Page, Selected, SelectPage } from './reader.ts'
+export { BatchSizes, type SizeCounts } from './recorder/batch-sizes.ts'
+export {
+  type Recorder,
+  type RecorderOptions,
+  type RecorderStatus,
+  startRecorder,
+} from './recorder/recorder.ts'
+export { canonicalPath } from './sqlite/file-identity.ts'
+export { isHistory } from './sqlite/schema.ts'
+export { lockFile, openSqlite, type SqliteDatabase } from './sqlite/sqlite.ts'
 export type { PositionedIdentity, SequencedEvent, StoredEvent } from './stored-event.ts'
 export type { HistoryWriter } from './writer.ts'

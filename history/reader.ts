@@ -3,6 +3,7 @@
  * all below it. Every method reads what is committed at that moment.
  */
 import type { Identity } from '../events/index.ts'
+import type { EventFilter } from './event-filter.ts'
 import type { PositionedIdentity, SequencedEvent, StoredEvent } from './stored-event.ts'
 
 export interface HistoryReader {
@@ -23,6 +24,14 @@ export interface HistoryReader {
    *   a hole is told, never skipped.
    */
   read(page: Page): Promise<StoredEvent[]>
+  /**
+   * A page of the events that a filter picks, oldest or newest first. A call does bounded work: with a filter
+   * that no index serves (`isIndexed`) it looks at so many events, and tells how far it came.
+   *
+   * @param page.limit - Events at most, fewer where their bodies pass 16 MiB. Default 500.
+   * @throws HistoryError as `read` does, but for a missing position: it goes on behind it.
+   */
+  select(page: SelectPage): Promise<Selected>
   /** A page as `read` gives it, of identities alone; throws as that does. */
   identities(page: Page): Promise<PositionedIdentity[]>
   /**
@@ -62,6 +71,22 @@ export interface Page {
   readonly after: number
   readonly upTo?: number
   readonly limit?: number
+}
+
+export interface SelectPage extends Page {
+  readonly filter: EventFilter
+  /** Goes from `upTo` down to `after`. Default false. */
+  readonly newestFirst?: boolean
+}
+
+export interface Selected {
+  readonly events: readonly StoredEvent[]
+  /**
+   * Every position up to this one was looked at, or, newest first, every one down to it. The next page goes
+   * on with `after: through`, or `upTo: through - 1`. `after` itself where nothing was there to look at;
+   * newest first at most `after + 1` where nothing is left.
+   */
+  readonly through: number
 }
 
 /** A number that was spent on a duplicate. */

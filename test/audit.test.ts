@@ -37,7 +37,7 @@ async function record({ url: broker, exchange, history }: TestExchange, head: nu
 }
 
 async function audit({ history }: TestExchange): Promise<HistoryAudit> {
-  await using reader = openHistory({ path: history })
+  await using reader = openHistory({ history })
   return await auditHistory(reader)
 }
 

@@ -444,7 +444,7 @@ for (const [what, sql] of [
     await place.recorder.close()
     const { certify, openHistory, readSqliteStore } = await import('../index.ts')
     const [stored] = await readSqliteStore(place.store(name))
-    const reader = openHistory({ path: place.history })
+    const reader = openHistory({ history: place.history })
     t.after(() => reader.close())
     const after = await certify({ consumer: name, ...stored! }, reader)
     assert.equal(after.complete, false)

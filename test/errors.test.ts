@@ -181,7 +181,7 @@ test('a reader that was passed to a consumer of another exchange is HISTORY_FORE
   const another = await newExchange(t)
   await using recorder = startRecorder(recorderOptions(another))
   await recorder.started()
-  await using history = openHistory({ path: another.history })
+  await using history = openHistory({ history: another.history })
   const options = { ...consumerOptions(place), history }
   const consumer = await startConsumer(effectsConsumer('late', place.exchange), options)
   await assertTold(consumer.stopped, HistoryError, {
@@ -360,7 +360,7 @@ async function assertNoHistory(
 ): Promise<void> {
   const told = { code, says }
   await assertTold(startRecorder(recorderOptions(place)).started(), HistoryError, told)
-  const reader = openHistory({ path: place.history, exchange: place.exchange })
+  const reader = openHistory({ history: place.history, exchange: place.exchange })
   t.after(() => reader.close())
   await assertTold(reader.bounds(), HistoryError, told)
   const consumer = await startConsumer(effectsConsumer('late', place.exchange), consumerOptions(place))

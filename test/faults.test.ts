@@ -271,7 +271,7 @@ async function untilLevel(place: TestExchange, head?: number): Promise<Certifica
 }
 
 async function certificateOf({ exchange, history, store }: TestExchange): Promise<Certificate> {
-  const reader = openHistory({ path: history, exchange })
+  const reader = openHistory({ history, exchange })
   try {
     const [stored] = await readSqliteStore(store(consumer))
     assert.ok(stored)
@@ -283,7 +283,7 @@ async function certificateOf({ exchange, history, store }: TestExchange): Promis
 }
 
 async function recorded({ exchange, history }: TestExchange) {
-  const reader = openHistory({ path: history, exchange })
+  const reader = openHistory({ history, exchange })
   try {
     return await reader.identities({ after: 0, limit: 1_000_000 })
   } finally {

@@ -243,7 +243,7 @@ async function foreignPlace(t: TestContext, { topic: hasTopic = false } = {}): P
   const recorder = startRecorder({ broker: url, exchange, history })
   t.after(() => recorder.close())
   await recorder.started()
-  const reader = openHistory({ path: history, exchange })
+  const reader = openHistory({ history, exchange })
   t.after(() => reader.close())
   const early = await startListening(t, place, 'early')
   await early.consumer.caughtUp()

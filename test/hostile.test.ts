@@ -27,7 +27,7 @@ test('a header that is not UTF-8 is recorded, as far as the client can read it',
   const header = Buffer.from('latin-1: \xfc', 'latin1')
   await rawPublish(await plainChannel(t, url), exchange, { header, body: Buffer.from('body') })
   await until('it is recorded', () => recorder.status.head === 1)
-  const reader = openHistory({ path: history })
+  const reader = openHistory({ history })
   t.after(() => reader.close())
   const stored = (await reader.at(1))!.message
   assert.equal(stored.properties.headers?.h, 'latin-1: \ufffd')
@@ -44,7 +44,7 @@ for (const depth of [100, 2_000]) {
     for (let level = 0; level < depth; level++) headers = { a: headers }
     await plainPublish(await plainChannel(t, url), exchange, { headers } as Options.Publish)
     await until('it is recorded', () => recorder.status.head === 1, { timeoutMs: 5_000 })
-    const reader = openHistory({ path: history })
+    const reader = openHistory({ history })
     t.after(() => reader.close())
     let found = (await reader.at(1))!.message.properties.headers as Record<string, unknown>
     for (let level = 0; level < depth; level++) found = found.a as Record<string, unknown>

@@ -26,7 +26,7 @@ const shipping = await startConsumer(definition, { broker, history: 'history.db'
 await shipping.caughtUp()
 const { level } = await shipping.certificate()
 await Promise.all([shipping.close(), sales.close(), recorder.close()])
-console.log(JSON.stringify({ seen, level, head: (await openHistory({ path: 'history.db' }).bounds()).head }))
+console.log(JSON.stringify({ seen, level, head: (await openHistory({ history: 'history.db' }).bounds()).head }))
 `
 
 const typed = `

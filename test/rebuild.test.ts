@@ -167,7 +167,7 @@ function begunOf({ store }: LedgerPlace): number {
 }
 
 async function assertLevel({ store, history: path }: LedgerPlace): Promise<void> {
-  await using history = openHistory({ path })
+  await using history = openHistory({ history: path })
   let certificate: Certificate | undefined
   await until('a level certificate', async () => {
     const [stored] = await readSqliteStore(store)

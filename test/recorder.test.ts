@@ -35,7 +35,7 @@ async function publish(place: TestExchange, ids: readonly string[], body?: Buffe
 
 /** All that is recorded; fails where the positions have a hole. */
 async function recorded({ history }: TestExchange): Promise<StoredEvent[]> {
-  const reader = openHistory({ path: history })
+  const reader = openHistory({ history })
   try {
     const events = await reader.read({ after: 0, limit: 100_000 })
     assert.deepEqual(
@@ -86,7 +86,7 @@ test('a fence is kept with the head at its place among the events', async (t) =>
   await publish(place, idsFrom(14, 20))
   await using recorder = startRecorder(optionsOf(place))
   await until('all are recorded', () => recorder.status.head === 20)
-  const reader = openHistory({ path: place.history })
+  const reader = openHistory({ history: place.history })
   t.after(() => reader.close())
   assert.deepEqual(await Promise.all(fences.map((id) => reader.fence(id))), [10, 13, 13])
   assert.equal(await reader.fence(newFenceId()), undefined)

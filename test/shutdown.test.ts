@@ -22,7 +22,7 @@ test('SIGTERM in mid-flow: recorder and consumer finish what is in hand, and not
   const published = await flow.stop()
   start(`record ${exchange}`)
   const total = [...published.values()].reduce((sum, ids) => sum + ids.length, 0)
-  const history = openHistory({ path: join(folder, 'backstory-history.db') })
+  const history = openHistory({ history: join(folder, 'backstory-history.db') })
   t.after(() => history.close())
   await until('all are recorded', async () => (await history.bounds()).head === total)
   assert.equal((await run('bootstrap shipping.ts --settle 0')).code, 0)
@@ -73,7 +73,7 @@ test('SIGTERM in mid-flow: what a relay has not had confirmed stays in the outbo
   assert.ok(left > 0 && left < ids.length, `${left} are left`)
   start(line)
   await until('the rest is recorded', () => recorder.status.head === ids.length)
-  const reader = openHistory({ path: history })
+  const reader = openHistory({ history })
   t.after(() => reader.close())
   const events = await reader.read({ after: 0, limit: ids.length })
   assert.deepEqual(

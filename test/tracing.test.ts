@@ -42,7 +42,7 @@ test('an event is traced from its publish into the history, where it keeps its t
     publishes.map((span) => span.spanContext().spanId),
   )
 
-  const reader = openHistory({ path: history })
+  const reader = openHistory({ history })
   t.after(() => reader.close())
   const events = await reader.read({ after: 0 })
   for (const { id, message } of events) {
@@ -103,7 +103,7 @@ test('an event that leaves through an outbox carries the trace of the transactio
   const [create] = traces.named(`create ${exchange}`)
   const [sell] = traces.named('sell')
   assert.equal(create!.parentSpanContext?.spanId, sell!.spanContext().spanId)
-  const reader = openHistory({ path: history })
+  const reader = openHistory({ history })
   t.after(() => reader.close())
   const [event] = await reader.read({ after: 0 })
   const { headers } = event!.message.properties
@@ -117,7 +117,7 @@ test('nobody traces: what is published has no trace', async (t) => {
   await using publisher = openPublisher({ broker: url, exchange, source: '/sales' })
   await publisher.publish({ type: 'order.placed', id: '1' })
   await until('it is recorded', () => recorder.status.head === 1)
-  const reader = openHistory({ path: history })
+  const reader = openHistory({ history })
   t.after(() => reader.close())
   const events = await reader.read({ after: 0 })
   assert.equal(events[0]!.message.properties.headers?.traceparent, undefined)

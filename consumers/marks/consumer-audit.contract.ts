@@ -113,14 +113,14 @@ async function newPlace(
 ): Promise<{ store: string; history: HistoryReader }> {
   const folder = await mkdtemp(join(tmpdir(), 'backstory-audit-'))
   const path = join(folder, 'orders.db')
-  const writer = await openHistoryWriter({ path, exchange })
+  const writer = await openHistoryWriter({ history: path, exchange })
   const newEvents = Array.from({ length: events }, (_, index) => {
     const event = { type: 'order.placed', id: String(index + 1), subject: `EC-${(index + 1) % 100}` }
     return { ...event, source, message: toMessage(event, { exchange, source }) }
   })
   await writer.append({ events: newEvents, fences: [] })
   await writer.close()
-  const history = openHistory({ path, exchange })
+  const history = openHistory({ history: path, exchange })
   t.after(async () => {
     await history.close()
     await rm(folder, { recursive: true })

@@ -93,7 +93,7 @@ export async function rebuildPlace(t: TestContext): Promise<RebuildPlace> {
     store,
     open,
     async record(ids) {
-      const writer = await openHistoryWriter({ path: history, exchange })
+      const writer = await openHistoryWriter({ history, exchange })
       const events = ids.map((id) => {
         const { source, type, subject, message } = orderPlaced(id)
         return { id: String(id), source, type, subject, message }
@@ -104,7 +104,7 @@ export async function rebuildPlace(t: TestContext): Promise<RebuildPlace> {
     },
     async consume(definition, upTo, live = []) {
       const { applier, close } = await open(definition)
-      const reader = openHistory({ path: history })
+      const reader = openHistory({ history })
       for (;;) {
         const page = await reader.read({ after: applier.state.cursor, upTo })
         if (page.length === 0) break
@@ -115,7 +115,7 @@ export async function rebuildPlace(t: TestContext): Promise<RebuildPlace> {
       await close()
     },
     async page(after, upTo) {
-      const reader = openHistory({ path: history })
+      const reader = openHistory({ history })
       const page = await reader.read({ after, upTo })
       await reader.close()
       return page
@@ -123,7 +123,7 @@ export async function rebuildPlace(t: TestContext): Promise<RebuildPlace> {
     query: (sql) => onStore((database) => database.prepare(sql).all() as never[]),
     exec: (sql) => onStore((database) => void database.exec(sql)),
     async level(consumer = 'shipping') {
-      const reader = openHistory({ path: history })
+      const reader = openHistory({ history })
       const { name, ...marks } = (await readSqliteStore(store)).find(({ name }) => name === consumer)!
       const certificate = await certify({ consumer: name, ...marks }, reader)
       await reader.close()

@@ -117,7 +117,7 @@ export async function rebuildConsumer<
     )
   }
   const startedAt = performance.now()
-  const reader = typeof history === 'string' ? openHistory({ path: history, exchange }) : history
+  const reader = typeof history === 'string' ? openHistory({ history, exchange }) : history
   try {
     await checkHistory(reader, { consumer, exchange })
     const path = canonicalPath(store)

@@ -1,7 +1,7 @@
 /**
  * The history as one process reads it. While it is away, each query says so, as a transient error.
  */
-import { HistoryError, type HistoryReader } from '../../history/index.ts'
+import { HistoryError, type HistoryReader, matchesFilter } from '../../history/index.ts'
 import type { SimHistory } from './history.fixture.ts'
 import type { Life } from './life.fixture.ts'
 
@@ -35,6 +35,14 @@ export function openSimReader({
     bounds: () => query(() => ({ first: history.first, head: history.head })),
     read: ({ after, upTo = history.head, limit = pageLimit }) =>
       query(() => history.page(after, Math.min(upTo, history.head), limit)),
+    select: ({ filter, after, upTo = history.head, limit = pageLimit }) =>
+      query(() => {
+        const page = history.page(after, Math.min(upTo, history.head), limit)
+        return {
+          events: page.filter((event) => matchesFilter(event, filter)),
+          through: page.at(-1)?.position ?? after,
+        }
+      }),
     identities: ({ after, upTo = history.head, limit = pageLimit }) =>
       query(() => {
         const page = history.page(after, Math.min(upTo, history.head), limit)

@@ -80,7 +80,7 @@ test('a file that is no store, or that of another exchange, is refused by name',
 
 test('a history is no store: a consumer does not write into it', async (t) => {
   const path = await temporaryFile(t)
-  await (await openHistoryWriter({ path, exchange: 'orders' })).close()
+  await (await openHistoryWriter({ history: path, exchange: 'orders' })).close()
   await assert.rejects(openSqliteStore({ path, consumer: 'shipping', exchange: 'orders' }), {
     code: 'CONSUMER_STORE_FOREIGN',
     message: /is a history/,

@@ -36,7 +36,7 @@ export async function fillHistory(
   path: string,
   { exchange, events }: { exchange: string; events: number },
 ): Promise<void> {
-  const writer = await openHistoryWriter({ path, exchange })
+  const writer = await openHistoryWriter({ history: path, exchange })
   try {
     for (let from = 0; from < events; from += historyBatch) {
       const batch = Array.from({ length: Math.min(historyBatch, events - from) }, (_, index) => {

@@ -20,7 +20,7 @@ export async function published(scene: Scene): Promise<Published> {
 
 /** The history's events, in the order of their positions. */
 export async function recorded(scene: Scene): Promise<Event[]> {
-  const reader = openHistory({ path: scene.history, exchange })
+  const reader = openHistory({ history: scene.history, exchange })
   try {
     const events: Event[] = []
     for (;;) {
@@ -35,7 +35,7 @@ export async function recorded(scene: Scene): Promise<Event[]> {
 
 /** What the history's own audit finds, but for what comes late because it was refused at first. */
 export async function sequenceFindings(scene: Scene, published: Published): Promise<unknown[]> {
-  const reader = openHistory({ path: scene.history, exchange })
+  const reader = openHistory({ history: scene.history, exchange })
   try {
     const { holes, late, repeated, removed, changed, unjudged } = await auditHistory(reader)
     return [

@@ -75,7 +75,7 @@ async function levelHead(scene: Scene, broker: Broker): Promise<string | undefin
 
 /** From the files alone, as another process sees them. */
 export async function certificateOf(scene: Scene, consumer: ConsumerName): Promise<Certificate> {
-  const reader = openHistory({ path: scene.history, exchange })
+  const reader = openHistory({ history: scene.history, exchange })
   try {
     const stored = (await readStore(scene.store(consumer))).find(({ name }) => name === consumer)
     if (stored === undefined) throw new Error(`Consumer ${consumer} has no marks yet`)

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { attributesOf, type EventInput, type Message, toMessage } from '../../events/index.ts'
+import { eventLine } from '../../history/event-line.ts'
 import type { StoredEvent } from '../../history/index.ts'
-import { parseEvent, toCloudEventLine } from './event-json.ts'
+import { parseEvent } from './event-json.ts'
 
 const defaults = { exchange: 'orders', source: '/test' }
 
@@ -83,7 +84,7 @@ const published: readonly EventInput[] = [
 test('a line of the history, published again, is the same event with the same data', () => {
   for (const event of published) {
     const message = toMessage(event, defaults)
-    const line = toCloudEventLine(stored(message))
+    const line = eventLine(stored(message))
     assert.ok(!line.includes('\n'))
     const again = toMessage(parseEvent(line), defaults)
     const { contentType, headers } = message.properties

@@ -1,12 +1,11 @@
 /**
- * Events as JSON text: the lines that `publish` reads, and those that `history` writes.
+ * Events as JSON text: the lines that `publish` reads.
  *
- * Read are two shapes: a plain one, which is what a publisher is given, and CloudEvents 1.0 in JSON format.
- * JSON data is published as it was written, every digit of it. Written is CloudEvents, with the history's `position` and `recordedtime` added; reading leaves these two
- * out, so that one history's list can be published into another exchange.
+ * Two shapes: a plain one, which is what a publisher is given, and CloudEvents 1.0 in JSON format. JSON data
+ * is published as it was written, every digit of it. What a history's list adds (history/event-line.ts) is
+ * left out, so that it can be published into another exchange.
  */
-import type { EventInput, HeaderValue } from '../../events/index.ts'
-import type { StoredEvent } from '../../history/index.ts'
+import { type EventInput, isJsonType } from '../../events/index.ts'
 import { memberText } from './json-text.ts'
 import { didYouMean } from './suggest.ts'
 
@@ -41,7 +40,7 @@ export function parseEvent(text: string): EventInput {
 /** The body of JSON data is its text. */
 function withDataAsWritten(event: EventInput, text: string): EventInput {
   const { data, contentType = 'application/json' } = event
-  if (data === undefined || Buffer.isBuffer(data) || !isJson(contentType)) return event
+  if (data === undefined || Buffer.isBuffer(data) || !isJsonType(contentType)) return event
   const written = memberText(text, 'data')
   return written === undefined ? event : { ...event, contentType, data: Buffer.from(written) }
 }
@@ -106,7 +105,7 @@ function dataOf(
   }
   if (data === undefined) return {}
   // In any other type than JSON's a text is the body itself, not a JSON string.
-  const isBody = typeof data === 'string' && contentType !== undefined && !isJson(contentType)
+  const isBody = typeof data === 'string' && contentType !== undefined && !isJsonType(contentType)
   return { data: isBody ? Buffer.from(data) : data }
 }
 
@@ -128,72 +127,4 @@ function extensionsOf(
 function requireText(name: string, value: unknown, { mayBeEmpty = false } = {}): string {
   if (typeof value === 'string' && (mayBeEmpty || value !== '')) return value
   throw new TypeError(value === undefined ? `has no \`${name}\`` : `has a \`${name}\` that is no text`)
-}
-
-function isJson(contentType: string): boolean {
-  const essence = contentType.split(';', 1)[0]!.trim().toLowerCase()
-  return essence === 'application/json' || essence.endsWith('+json')
-}
-
-/** One line of CloudEvents JSON. A JSON body stands in it as it was written, every digit of it. */
-export function toCloudEventLine(event: StoredEvent): string {
-  const { id, source, type, subject, time, dataschema, position, recordedAt, message } = event
-  const { contentType, headers } = message.properties
-  const attributes = {
-    specversion: '1.0',
-    id,
-    source,
-    type,
-    subject,
-    time,
-    dataschema,
-    datacontenttype: contentType,
-    ...extensionHeaders(headers ?? {}),
-    position,
-    recordedtime: recordedAt.toISOString(),
-  }
-  return `${JSON.stringify(attributes).slice(0, -1)}${dataMember(message.body, contentType)}}`
-}
-
-/** Those of the `ce-` headers that no attribute above stands for. */
-function extensionHeaders(headers: Readonly<Record<string, HeaderValue>>): Record<string, HeaderValue> {
-  const extensions: Record<string, HeaderValue> = {}
-  for (const [header, value] of Object.entries(headers)) {
-    const [, name] = /^ce-([a-z0-9]+)$/.exec(header) ?? []
-    if (name === undefined || name === 'specversion' || (attributes as readonly string[]).includes(name))
-      continue
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
-      extensions[name] = value
-    }
-  }
-  return extensions
-}
-
-function dataMember(body: Buffer, contentType: string | undefined): string {
-  if (body.length === 0) return ''
-  const text = contentType === undefined ? undefined : textOf(body)
-  if (text !== undefined && isJson(contentType!) && isJsonText(text)) {
-    // Line breaks in JSON stand between its tokens only.
-    return `,"data":${text.replace(/[\r\n]+/g, ' ')}`
-  }
-  const isText = text !== undefined && contentType!.trim().toLowerCase().startsWith('text/')
-  return isText ? `,"data":${JSON.stringify(text)}` : `,"data_base64":"${body.toString('base64')}"`
-}
-
-/** The text of bytes that are UTF-8 and come back the same, undefined for others. */
-export function textOf(body: Buffer): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
-  } catch {
-    return undefined
-  }
-}
-
-export function isJsonText(text: string): boolean {
-  try {
-    JSON.parse(text)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -1,10 +1,10 @@
 /** Where `publish` takes its events from: a file, standard input, or the options themselves. */
 import { open } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
-import type { EventInput } from '../../events/index.ts'
+import { type EventInput, isJsonText } from '../../events/index.ts'
 import type { Cli } from './cli.ts'
 import { CliError, usageError } from './errors.ts'
-import { isJsonText, parseEvent } from './event-json.ts'
+import { parseEvent } from './event-json.ts'
 import { readLines } from './json-lines.ts'
 
 /** An event, or why there is none. */

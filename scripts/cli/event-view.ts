@@ -1,6 +1,7 @@
 /** One event of a history, whole: for people, and as JSON without loss. */
+
+import { isJsonText, textOf } from '../../events/index.ts'
 import type { StoredEvent } from '../../history/index.ts'
-import { isJsonText, textOf } from './event-json.ts'
 import { indentJson } from './json-text.ts'
 import { count } from './progress.ts'
 import { visible, visibleLine } from './screen.ts'

@@ -13,7 +13,7 @@ export async function withHistory<Result>(
 ): Promise<Result> {
   const { value: path } = await cli.history(history)
   const { openHistory } = await import('../../history/index.ts')
-  const reader = openHistory({ path, exchange })
+  const reader = openHistory({ history: path, exchange })
   try {
     return await read(reader)
   } finally {

@@ -1,8 +1,8 @@
 /** Parked events for people and for programs. */
 import type { ParkedDetails, ParkedEntry, ParkedGroup, ParkedMark } from '../../consumers/index.ts'
 import type { Message } from '../../events/index.ts'
+import { isJsonText, textOf } from '../../events/index.ts'
 import type { Cli } from './cli.ts'
-import { isJsonText, textOf } from './event-json.ts'
 import { indentJson } from './json-text.ts'
 import { count } from './progress.ts'
 import { visible } from './screen.ts'

@@ -133,7 +133,7 @@ async function judge(
     history: string
   },
 ): Promise<Outcome> {
-  const reader = openHistory({ path: history })
+  const reader = openHistory({ history })
   const summary = await reader.summary().finally(() => reader.close())
   const consumers = { production: toOutcome(reports.production), shipping: toOutcome(reports.shipping) }
   narrator.step('Certificates')

@@ -1,4 +1,4 @@
-/** The audits at the size that they are for; history/history-audit.test.ts has what they find. */
+/** The audits at the size that they are for; history/audit/history-audit.test.ts has what they find. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -58,7 +58,7 @@ interface Place {
 
 /** Appends orders until the history has so many: of three publishers, one of which starts again and again. */
 async function fill({ path, exchange }: Place, { from, to }: { from: number; to: number }): Promise<void> {
-  const writer = await openHistoryWriter({ path, exchange })
+  const writer = await openHistoryWriter({ history: path, exchange })
   const publishers = ['/sales', '/web', '/shop'].map((source) => ({ source, epoch: newEpoch(), sequence: 0 }))
   for (let number = from; number < to; number += batch) {
     publishers[2] = { source: '/shop', epoch: newEpoch(), sequence: 0 }

@@ -69,7 +69,7 @@ async function ledgerOf(t: TestContext, { events }: { events: number }): Promise
     reactions: join(folder, 'reactions'),
   }
   await fillHistory(place.history, { exchange, events })
-  await using history = openHistory({ path: place.history })
+  await using history = openHistory({ history: place.history })
   const { position, count, checksum } = await history.summary()
   const store = await openSqliteStore({ path: place.store, consumer: name, exchange })
   await store.acquire(new AbortController().signal)

@@ -31,7 +31,7 @@ export async function open({ url, exchange, events, folder }: RecorderSetup): Pr
       while (recorder.status.recorded < events) await sleep(pollMs)
       const ms = performance.now() - started
       await recorder.close()
-      const history = openHistory({ path })
+      const history = openHistory({ history: path })
       const { head: found } = await history.bounds()
       await history.close()
       requireCount('events in the history', { found, expected: events })

@@ -19,7 +19,7 @@ export interface Break {
   readonly replacements: readonly Replacement[]
 }
 
-const recorder = 'history/recorder.ts'
+const recorder = 'history/recorder/recorder.ts'
 const handOver = 'consumers/hand-over.ts'
 
 export const breaks = {

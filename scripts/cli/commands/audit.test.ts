@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { inOrder, sequencedHistory } from '../../../history/sequenced-history.fixture.ts'
+import { inOrder, sequencedHistory } from '../../../history/audit/sequenced-history.fixture.ts'
 import { runCli, tempFolder } from '../run-cli.fixture.ts'
 
 test('a clean history: exit code 0, and what was not judged is said', async (t) => {

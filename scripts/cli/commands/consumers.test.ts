@@ -13,7 +13,7 @@ const source = '/sales'
 /** A folder with a history of events 1 to `head`, and the stores of consumers that applied up to `cursor`. */
 async function place(t: TestContext, head: number): Promise<string> {
   const cwd = tempFolder(t)
-  const writer = await openHistoryWriter({ path: join(cwd, 'backstory-history.db'), exchange })
+  const writer = await openHistoryWriter({ history: join(cwd, 'backstory-history.db'), exchange })
   const messages = Array.from({ length: head }, (_, index) =>
     toMessage({ type: 'order.placed', id: String(index + 1) }, { exchange, source }),
   )

@@ -3,7 +3,6 @@ import type { HistoryReader, StoredEvent } from '../../../history/index.ts'
 import type { Cli } from '../cli.ts'
 import { defineCommand, historyOption, jsonOption } from '../command.ts'
 import { exitCodes, usageError } from '../errors.ts'
-import { toCloudEventLine } from '../event-json.ts'
 import { EventTable } from '../event-table.ts'
 import { withHistory } from '../open-history.ts'
 
@@ -59,8 +58,10 @@ type Show = (events: readonly StoredEvent[]) => Promise<void>
 export function printer(cli: Cli, { json }: { json: boolean }): Show {
   const table = new EventTable()
   return async (events) => {
-    if (json) await cli.output.lines(events.map(toCloudEventLine))
-    else if (events.length > 0) await cli.output.lines(table.page(events))
+    if (json) {
+      const { eventLine } = await import('../../../history/index.ts')
+      await cli.output.lines(events.map(eventLine))
+    } else if (events.length > 0) await cli.output.lines(table.page(events))
   }
 }
 

@@ -21,7 +21,7 @@ const exchange = 'orders'
 /** A folder with a history of these messages where commands look for it. */
 async function historyOf(t: TestContext, messages: readonly Message[]) {
   const cwd = tempFolder(t)
-  const writer = await openHistoryWriter({ path: join(cwd, 'backstory-history.db'), exchange })
+  const writer = await openHistoryWriter({ history: join(cwd, 'backstory-history.db'), exchange })
   t.after(() => writer.close())
   await append(writer, messages)
   return { cwd, writer, run: (line: string) => runCli(line.split(' '), { cwd }) }

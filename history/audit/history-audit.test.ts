@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { openHistory } from '../open-history.ts'
 import { auditHistory, type HistoryAudit } from './history-audit.ts'
 import { inOrder, type Published, sequencedHistory } from './sequenced-history.fixture.ts'
-import { openHistory } from './sqlite-reader.ts'
 
 /** Findings only, of those kinds that have any. */
 function found(audit: HistoryAudit): Partial<Record<string, readonly object[]>> {
@@ -216,7 +216,7 @@ test('an event that is published again under a new number leaves no hole, and a 
   )
   const [hole] = holes.listed
   assert.deepEqual([hole!.epoch, hole!.from, hole!.to], ['0b', 1_501, 1_501])
-  const reader = openHistory({ path: history.path })
+  const reader = openHistory({ history: history.path })
   const spent = await reader.spentSequences({ after: 1_499, upTo: 1_501, limit: 10 })
   await reader.close()
   assert.deepEqual(
@@ -333,7 +333,7 @@ test('an audit ends when told to', async (t) => {
   const history = sequencedHistory(t)
   await history.record(inOrder(3_000), { batch: 500 })
   const controller = new AbortController()
-  const reader = openHistory({ path: history.path })
+  const reader = openHistory({ history: history.path })
   t.after(() => reader.close())
   const reason = new Error('enough')
   await assert.rejects(

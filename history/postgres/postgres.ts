@@ -7,7 +7,7 @@
  */
 import { Socket } from 'node:net'
 import type { Client, ClientConfig, QueryConfig } from 'pg'
-import { HistoryError } from './errors.ts'
+import { HistoryError } from '../errors.ts'
 
 /** An open connection of pg. An interface, so that a declaration which has it needs no other name. */
 export interface PostgresClient extends Client {}

@@ -6,10 +6,11 @@
  * have most: their holes are findings then, even if what fills them is still to come, and `forgotten`
  * says how many.
  */
+
+import type { SpentSequence } from '../reader.ts'
+import type { SequencedEvent } from '../stored-event.ts'
 import { EpochSequence, type Hole } from './epoch-sequence.ts'
 import { FindingList, type Findings, listedMax } from './findings.ts'
-import type { SpentSequence } from './reader.ts'
-import type { SequencedEvent } from './stored-event.ts'
 
 /** Numbers that a source's events never had in the history. */
 export interface SequenceHole extends Hole {

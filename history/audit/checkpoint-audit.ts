@@ -4,9 +4,9 @@
  * Each batch is judged by itself: from one checkpoint to the next, what was recorded must have raised the
  * checksum by as much as the rows that are there. Only identities are in it: a changed body is not seen.
  */
-import { Checksum, type Identity } from '../events/index.ts'
+import { Checksum, type Identity } from '../../events/index.ts'
+import type { Checkpoint } from '../reader.ts'
 import { FindingList, type Findings } from './findings.ts'
-import type { Checkpoint } from './reader.ts'
 
 /** Positions that are all held, but not with the identities that were recorded. Both inclusive. */
 export interface ChangedRange {

@@ -7,7 +7,7 @@
  * the beginning of the redelivery. Comparing content alone would take two identical messages for one.
  */
 import { createHash } from 'node:crypto'
-import { encodeProperties, type Headers, type Message } from '../events/index.ts'
+import { encodeProperties, type Headers, type Message } from '../../events/index.ts'
 
 /** The content of a message, as a text to compare. */
 export function contentKey({ exchange, routingKey, properties, body }: Message): string {

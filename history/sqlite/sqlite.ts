@@ -8,7 +8,7 @@ import { existsSync, statSync } from 'node:fs'
 import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type Database from 'better-sqlite3'
-import { HistoryError } from './errors.ts'
+import { HistoryError } from '../errors.ts'
 
 /** An open database of better-sqlite3. An interface, so that a declaration which has it needs no other name. */
 export interface SqliteDatabase extends Database.Database {}

@@ -2,13 +2,18 @@
  * Reads a history in a SQLite file. The file is opened at the first use, so a reader may exist before
  * its recorder has made the file.
  */
-import { Checksum, type Identity, sequenceHeader, sequenceOf } from '../events/index.ts'
-import { HistoryError } from './errors.ts'
-import { FileIdentity } from './file-identity.ts'
-import { packedSequence } from './packed-properties.ts'
-import type { Checkpoint, HistoryReader, HistorySummary, Page, SpentSequence } from './reader.ts'
-import { checkSchema } from './schema.ts'
-import { openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
+import { Checksum, type Identity, sequenceHeader, sequenceOf } from '../../events/index.ts'
+import { HistoryError } from '../errors.ts'
+import { packedSequence } from '../packed-properties.ts'
+import type {
+  Checkpoint,
+  HistoryReader,
+  HistorySummary,
+  Page,
+  Selected,
+  SelectPage,
+  SpentSequence,
+} from '../reader.ts'
 import {
   type EventRow,
   eventColumns,
@@ -16,7 +21,11 @@ import {
   RowEvent,
   type SequencedEvent,
   type StoredEvent,
-} from './stored-event.ts'
+} from '../stored-event.ts'
+import { FileIdentity } from './file-identity.ts'
+import { checkSchema } from './schema.ts'
+import { openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
+import { SqliteSelect } from './sqlite-select.ts'
 
 const pageLimit = 500
 /** A page of large bodies ends early. */
@@ -27,7 +36,7 @@ const pageBytesMax = 16 * 1024 * 1024
  * @throws Each method: HistoryError `HISTORY_NOT_FOUND` while the file does not exist; `HISTORY_CORRUPT`,
  *   `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_UNAVAILABLE`; `HISTORY_CLOSED` after `close()`.
  */
-export function openHistory({ path, exchange }: { path: string; exchange?: string }): HistoryReader {
+export function openSqliteHistory({ path, exchange }: { path: string; exchange?: string }): HistoryReader {
   return new SqliteReader(path, exchange)
 }
 
@@ -54,17 +63,25 @@ class SqliteReader implements HistoryReader {
   read({ after, upTo = Number.MAX_SAFE_INTEGER, limit = pageLimit }: Page): Promise<StoredEvent[]> {
     return this.#query((opened) =>
       this.#withoutHoles(opened, { after, upTo, limit }, () => {
-        const events: StoredEvent[] = []
-        let bytes = 0
-        for (const row of opened.statements.read.iterate(after, upTo, limit) as Iterable<EventRow>) {
-          const event = new RowEvent(row, opened.exchange)
-          events.push(event)
-          bytes += event.bodyLength
-          if (bytes >= pageBytesMax) break
-        }
-        return events
+        const rows = opened.statements.read.iterate(after, upTo, limit) as Iterable<EventRow>
+        return takePage(rows, { limit, exchange: opened.exchange }).events
       }),
     )
+  }
+
+  select({
+    filter,
+    after,
+    upTo = Number.MAX_SAFE_INTEGER,
+    limit = pageLimit,
+    newestFirst = false,
+  }: SelectPage): Promise<Selected> {
+    return this.#query(({ statements, exchange, select }) => {
+      const page = { filter, after, upTo: Math.min(upTo, boundsOf(statements).head), limit, newestFirst }
+      const { rows, end } = select.page(page)
+      const { events, isFull } = takePage(rows, { limit, exchange })
+      return { events, through: isFull ? events.at(-1)!.position : end }
+    })
   }
 
   identities({
@@ -215,6 +232,7 @@ type Statements = ReturnType<typeof prepareStatements>
 interface Opened {
   readonly database: SqliteDatabase
   readonly statements: Statements
+  readonly select: SqliteSelect
   readonly exchange: string
   readonly identity: FileIdentity
 }
@@ -223,7 +241,13 @@ async function openFile(path: string, expected: string | undefined): Promise<Ope
   const database = await openSqlite(path, { readonly: true })
   try {
     const exchange = checkSchema(database, { path, exchange: expected })
-    return { database, statements: prepareStatements(database), exchange, identity: new FileIdentity(path) }
+    return {
+      database,
+      statements: prepareStatements(database),
+      select: new SqliteSelect(database),
+      exchange,
+      identity: new FileIdentity(path),
+    }
   } catch (error) {
     database.close()
     throw error
@@ -270,6 +294,22 @@ function prepareStatements(database: SqliteDatabase) {
        WHERE position <= ? ORDER BY position DESC LIMIT 1`,
     ),
   }
+}
+
+/** Rows as events, until there are enough of them or of their bodies. */
+function takePage(
+  rows: Iterable<EventRow>,
+  { limit, exchange }: { limit: number; exchange: string },
+): { events: StoredEvent[]; isFull: boolean } {
+  const events: StoredEvent[] = []
+  let bytes = 0
+  for (const row of rows) {
+    const event = new RowEvent(row, exchange)
+    events.push(event)
+    bytes += event.bodyLength
+    if (bytes >= pageBytesMax) return { events, isFull: true }
+  }
+  return { events, isFull: events.length > 0 && events.length === limit }
 }
 
 /** The columns of `statements.sequences`, in its order. */

@@ -4,8 +4,9 @@
  * The audit keeps no numbers, so only a second look can tell. It is taken where something was repeated,
  * and ends when all of that is found.
  */
+
+import type { HistoryReader } from '../reader.ts'
 import type { Findings } from './findings.ts'
-import type { HistoryReader } from './reader.ts'
 import type { OutOfOrder } from './sequence-audit.ts'
 import { type PageRange, sequencePages } from './sequence-pages.ts'
 

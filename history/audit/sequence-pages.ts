@@ -1,7 +1,7 @@
 /** All events of a history with their sequences, in pages that are as long however much is missing. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { HistoryReader } from './reader.ts'
-import type { SequencedEvent } from './stored-event.ts'
+import type { HistoryReader } from '../reader.ts'
+import type { SequencedEvent } from '../stored-event.ts'
 
 export interface PageRange {
   /** The lowest position. */

@@ -5,8 +5,8 @@
  * it is no loss yet, but it is not in the history either. A dead-letter queue that somebody has deleted
  * ends the channel, and is there again with the next one.
  */
-import { type BrokerChannel, deadQueueOf } from '../broker/index.ts'
-import type { Logger } from '../events/index.ts'
+import { type BrokerChannel, deadQueueOf } from '../../broker/index.ts'
+import type { Logger } from '../../events/index.ts'
 
 export class QueueWatch {
   readonly #queue: string

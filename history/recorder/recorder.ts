@@ -16,14 +16,14 @@ import {
   connectBroker,
   declareTopology,
   historyQueueOf,
-} from '../broker/index.ts'
-import { isTracing, type Logger, silentLogger, traceRecord } from '../events/index.ts'
+} from '../../broker/index.ts'
+import { isTracing, type Logger, silentLogger, traceRecord } from '../../events/index.ts'
+import { HistoryError, isTransient } from '../errors.ts'
+import { openHistoryWriter } from '../open-history.ts'
+import type { HistoryWriter } from '../writer.ts'
 import { BatchSizes, type SizeCounts } from './batch-sizes.ts'
-import { HistoryError, isTransient } from './errors.ts'
 import { type Cut, Intake } from './recorder-intake.ts'
 import { QueueWatch } from './recorder-watch.ts'
-import { openHistoryWriter } from './sqlite-writer.ts'
-import type { HistoryWriter } from './writer.ts'
 
 export interface RecorderOptions {
   /** URL or URLs of the broker, or a connection to share, which `close()` then leaves open. */
@@ -220,7 +220,7 @@ class QueueRecorder implements Recorder {
     const { exchange, history, standby, logger } = this.#options
     while (!this.#stop.signal.aborted) {
       try {
-        return await openHistoryWriter({ path: history, exchange })
+        return await openHistoryWriter({ history, exchange })
       } catch (error) {
         const isLocked = error instanceof HistoryError && error.code === 'HISTORY_LOCKED'
         if (!isLocked || !standby) throw error

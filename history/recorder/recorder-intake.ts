@@ -4,10 +4,10 @@
  * At first, redelivered messages without identity are held back until it is known whether the history
  * holds them already (redelivery.ts); everything behind them waits, so that order is kept.
  */
-import { type Delivery, fenceIdOf } from '../broker/index.ts'
-import { attributesOf, type Message } from '../events/index.ts'
+import { type Delivery, fenceIdOf } from '../../broker/index.ts'
+import { attributesOf, type Message } from '../../events/index.ts'
+import type { Batch, NewEvent } from '../writer.ts'
 import { Redelivery } from './redelivery.ts'
-import type { Batch, NewEvent } from './writer.ts'
 
 /** A batch, and the tag that acknowledges it and all before it. */
 export interface Cut extends Batch {

@@ -3,12 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { attributesOf, sequenceHeader, sequenceText, toMessage } from '../events/index.ts'
+import { attributesOf, sequenceHeader, sequenceText, toMessage } from '../../events/index.ts'
+import { openHistory, openHistoryWriter } from '../open-history.ts'
+import { openSqlite, type SqliteDatabase } from '../sqlite/sqlite.ts'
+import type { NewEvent } from '../writer.ts'
 import { auditHistory, type HistoryAudit, type HistoryAuditOptions } from './history-audit.ts'
-import { openSqlite, type SqliteDatabase } from './sqlite.ts'
-import { openHistory } from './sqlite-reader.ts'
-import { openHistoryWriter } from './sqlite-writer.ts'
-import type { NewEvent } from './writer.ts'
 
 /** An event of `source` with this number, or without one. */
 export interface Published {
@@ -32,7 +31,7 @@ export function sequencedHistory(t: TestContext): SequencedHistory {
   return {
     path,
     async record(events, { batch = 7 } = {}) {
-      const writer = await openHistoryWriter({ path, exchange: 'orders' })
+      const writer = await openHistoryWriter({ history: path, exchange: 'orders' })
       for (let from = 0; from < events.length; from += batch) {
         await writer.append({ events: events.slice(from, from + batch).map(newEvent), fences: [] })
       }
@@ -44,7 +43,7 @@ export function sequencedHistory(t: TestContext): SequencedHistory {
       database.close()
     },
     async audit(options) {
-      const reader = openHistory({ path })
+      const reader = openHistory({ history: path })
       try {
         return await auditHistory(reader, options)
       } finally {

@@ -1,12 +1,10 @@
-/**
- * Reactions for events of the past, where they are asked for.
- */
-import type { HistoryReader } from '../history/index.ts'
+/** Positions by time. */
+import type { HistoryReader } from './reader.ts'
 
 /**
  * The first position that was recorded at or after a moment; one above the head where there is none.
  *
- * The recorder writes positions in the order of its clock, so halving finds it.
+ * The recorder's times never step back from one position to the next, so halving finds it.
  */
 export async function positionAt(history: HistoryReader, moment: Date): Promise<number> {
   const { first, head } = await history.bounds()

@@ -3,10 +3,9 @@ import { mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { historyContract } from './history.contract.ts'
+import { historyContract } from '../history.contract.ts'
+import { openHistory, openHistoryWriter } from '../open-history.ts'
 import { openSqlite } from './sqlite.ts'
-import { openHistory } from './sqlite-reader.ts'
-import { openHistoryWriter } from './sqlite-writer.ts'
 
 async function temporaryFile(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'backstory-history-'))
@@ -17,8 +16,8 @@ async function temporaryFile(t: TestContext): Promise<string> {
 historyContract('sqlite file', async (t) => {
   const path = await temporaryFile(t)
   return {
-    openWriter: () => openHistoryWriter({ path, exchange: 'orders' }),
-    openReader: () => openHistory({ path }),
+    openWriter: () => openHistoryWriter({ history: path, exchange: 'orders' }),
+    openReader: () => openHistory({ history: path }),
     async removeByHand(position) {
       const database = await openSqlite(path)
       database.prepare('DELETE FROM events WHERE position = ?').run(position)
@@ -32,9 +31,9 @@ const event = { id: 'a', source: '/s', type: '', subject: undefined, message }
 
 test('a reader may be there before its recorder has made the file', async (t) => {
   const path = await temporaryFile(t)
-  const reader = openHistory({ path })
+  const reader = openHistory({ history: path })
   await assert.rejects(reader.bounds(), { code: 'HISTORY_NOT_FOUND' })
-  const writer = await openHistoryWriter({ path, exchange: 'orders' })
+  const writer = await openHistoryWriter({ history: path, exchange: 'orders' })
   await writer.append({ events: [event], fences: [] })
   assert.deepEqual(await reader.bounds(), { first: 1, head: 1 })
   await writer.close()
@@ -44,48 +43,52 @@ test('a reader may be there before its recorder has made the file', async (t) =>
 test('a file that is no history, or the history of another exchange, is refused by name', async (t) => {
   const path = await temporaryFile(t)
   await writeFile(path, 'not a database, but long enough to have a header of one hundred bytes'.repeat(9))
-  await assert.rejects(openHistoryWriter({ path, exchange: 'orders' }), { code: 'HISTORY_CORRUPT' })
-  await assert.rejects(openHistory({ path }).bounds(), { code: 'HISTORY_CORRUPT' })
+  await assert.rejects(openHistoryWriter({ history: path, exchange: 'orders' }), { code: 'HISTORY_CORRUPT' })
+  await assert.rejects(openHistory({ history: path }).bounds(), { code: 'HISTORY_CORRUPT' })
 
   const foreign = await temporaryFile(t)
   const database = await openSqlite(foreign)
   database.exec('CREATE TABLE cars (id TEXT)')
   database.close()
-  await assert.rejects(openHistoryWriter({ path: foreign, exchange: 'orders' }), { code: 'HISTORY_FOREIGN' })
-  await assert.rejects(openHistory({ path: foreign }).bounds(), { code: 'HISTORY_FOREIGN' })
+  await assert.rejects(openHistoryWriter({ history: foreign, exchange: 'orders' }), {
+    code: 'HISTORY_FOREIGN',
+  })
+  await assert.rejects(openHistory({ history: foreign }).bounds(), { code: 'HISTORY_FOREIGN' })
 
   const other = await temporaryFile(t)
-  await (await openHistoryWriter({ path: other, exchange: 'orders' })).close()
+  await (await openHistoryWriter({ history: other, exchange: 'orders' })).close()
   await assert.rejects(
-    openHistoryWriter({ path: other, exchange: 'cars' }),
+    openHistoryWriter({ history: other, exchange: 'cars' }),
     /is the history of exchange orders, not of cars/,
   )
-  await assert.rejects(openHistory({ path: other, exchange: 'cars' }).bounds(), { code: 'HISTORY_FOREIGN' })
+  await assert.rejects(openHistory({ history: other, exchange: 'cars' }).bounds(), {
+    code: 'HISTORY_FOREIGN',
+  })
 })
 
 test('a file that was cut off is told at once', async (t) => {
   const path = await temporaryFile(t)
-  const writer = await openHistoryWriter({ path, exchange: 'orders' })
+  const writer = await openHistoryWriter({ history: path, exchange: 'orders' })
   await writer.append({ events: [event], fences: [] })
   await writer.close()
   await truncate(path, 8_192)
-  await assert.rejects(openHistory({ path }).bounds(), /was cut off/)
-  await assert.rejects(openHistoryWriter({ path, exchange: 'orders' }), { code: 'HISTORY_CORRUPT' })
+  await assert.rejects(openHistory({ history: path }).bounds(), /was cut off/)
+  await assert.rejects(openHistoryWriter({ history: path, exchange: 'orders' }), { code: 'HISTORY_CORRUPT' })
 })
 
 test('a history of a later version is refused, not misread', async (t) => {
   const path = await temporaryFile(t)
-  await (await openHistoryWriter({ path, exchange: 'orders' })).close()
+  await (await openHistoryWriter({ history: path, exchange: 'orders' })).close()
   const database = await openSqlite(path)
   database.pragma('user_version = 999')
   database.close()
-  await assert.rejects(openHistory({ path }).bounds(), { code: 'HISTORY_TOO_NEW' })
-  await assert.rejects(openHistoryWriter({ path, exchange: 'orders' }), { code: 'HISTORY_TOO_NEW' })
+  await assert.rejects(openHistory({ history: path }).bounds(), { code: 'HISTORY_TOO_NEW' })
+  await assert.rejects(openHistoryWriter({ history: path, exchange: 'orders' }), { code: 'HISTORY_TOO_NEW' })
 })
 
 test('a batch that cannot be written leaves nothing, and the next one takes its position', async (t) => {
   const path = await temporaryFile(t)
-  const writer = await openHistoryWriter({ path, exchange: 'orders' })
+  const writer = await openHistoryWriter({ history: path, exchange: 'orders' })
   const unwritable = { ...event, id: 'b', message: { ...message, body: 'no bytes' as unknown as Buffer } }
   await assert.rejects(writer.append({ events: [event, unwritable], fences: ['f'] }))
   assert.deepEqual(await writer.append({ events: [event], fences: [] }), {
@@ -94,7 +97,7 @@ test('a batch that cannot be written leaves nothing, and the next one takes its 
     duplicates: 0,
     conflicts: 0,
   })
-  const reader = openHistory({ path })
+  const reader = openHistory({ history: path })
   assert.equal(await reader.fence('f'), undefined)
   assert.equal((await reader.summary()).count, 1)
   await reader.close()
@@ -103,7 +106,7 @@ test('a batch that cannot be written leaves nothing, and the next one takes its 
 
 test('a file that is deleted while it is recorded into stops the writer, before anything is acknowledged', async (t) => {
   const path = await temporaryFile(t)
-  const writer = await openHistoryWriter({ path, exchange: 'orders' })
+  const writer = await openHistoryWriter({ history: path, exchange: 'orders' })
   await writer.append({ events: [event], fences: [] })
   await rm(path)
   await assert.rejects(writer.append({ events: [{ ...event, id: 'b' }], fences: [] }), {
@@ -114,10 +117,35 @@ test('a file that is deleted while it is recorded into stops the writer, before 
 
 test('one file has one writer, whatever the path that names it', async (t) => {
   const path = await temporaryFile(t)
-  const writer = await openHistoryWriter({ path, exchange: 'orders' })
+  const writer = await openHistoryWriter({ history: path, exchange: 'orders' })
   await symlink(path, `${path}.link`)
-  await assert.rejects(openHistoryWriter({ path: `${path}.link`, exchange: 'orders' }), {
+  await assert.rejects(openHistoryWriter({ history: `${path}.link`, exchange: 'orders' }), {
     code: 'HISTORY_LOCKED',
   })
   await writer.close()
+})
+
+test("a file of version 1 is brought to today's by its next writer, and read before that too", async (t) => {
+  const path = await temporaryFile(t)
+  const writer = await openHistoryWriter({ history: path, exchange: 'orders' })
+  await writer.append({ events: [event], fences: [] })
+  await writer.close()
+  const database = await openSqlite(path)
+  database.exec('DROP INDEX events_subject; DROP INDEX events_type')
+  database.pragma('user_version = 1')
+  database.close()
+  const reader = openHistory({ history: path })
+  assert.equal((await reader.select({ filter: { types: [''] }, after: 0 })).events.length, 1)
+  await reader.close()
+  await (await openHistoryWriter({ history: path, exchange: 'orders' })).close()
+  const migrated = await openSqlite(path)
+  assert.equal(migrated.pragma('user_version', { simple: true }), 2)
+  const indexes = migrated.prepare("SELECT name FROM sqlite_schema WHERE name LIKE 'events_%' ORDER BY name")
+  assert.deepEqual(indexes.pluck().all(), [
+    'events_identity',
+    'events_subject',
+    'events_type',
+    'events_unidentified',
+  ])
+  migrated.close()
 })

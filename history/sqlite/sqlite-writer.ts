@@ -8,14 +8,14 @@
 import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
-import { Checksum, encodeProperties, type Message, sequenceHeader, sequenceOf } from '../events/index.ts'
-import { HistoryError } from './errors.ts'
+import { Checksum, encodeProperties, type Message, sequenceHeader, sequenceOf } from '../../events/index.ts'
+import { HistoryError } from '../errors.ts'
+import { packedSequence, packProperties } from '../packed-properties.ts'
+import { type EventRow, eventColumns, RowEvent } from '../stored-event.ts'
+import type { Appended, Batch, HistoryWriter, NewEvent } from '../writer.ts'
 import { canonicalPath, FileIdentity } from './file-identity.ts'
-import { packedSequence, packProperties } from './packed-properties.ts'
 import { createSchema } from './schema.ts'
 import { lockFile, openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
-import { type EventRow, eventColumns, RowEvent } from './stored-event.ts'
-import type { Appended, Batch, HistoryWriter, NewEvent } from './writer.ts'
 
 /**
  * Opens, or makes, the history of an exchange for writing.
@@ -23,7 +23,7 @@ import type { Appended, Batch, HistoryWriter, NewEvent } from './writer.ts'
  * @throws HistoryError `HISTORY_LOCKED` where another writer has it; `HISTORY_CORRUPT`,
  *   `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_UNAVAILABLE`, `HISTORY_DRIVER_MISSING`.
  */
-export async function openHistoryWriter({
+export async function openSqliteWriter({
   path,
   exchange,
 }: {
@@ -55,6 +55,8 @@ interface State {
   readonly head: number
   readonly checksum: string | undefined
   readonly unidentified: number
+  /** Of the newest event, in milliseconds since 1970. */
+  readonly recordedAt: number
 }
 
 class SqliteWriter implements HistoryWriter {
@@ -83,6 +85,7 @@ class SqliteWriter implements HistoryWriter {
       head: 0,
       checksum: undefined,
       unidentified: 0,
+      recordedAt: 0,
     }
   }
 
@@ -93,10 +96,10 @@ class SqliteWriter implements HistoryWriter {
   async append(batch: Batch): Promise<Appended> {
     this.#requireOpen()
     try {
-      const { head, checksum, unidentified, ...appended } = this.#write(batch)
+      const { head, checksum, unidentified, recordedAt, ...appended } = this.#write(batch)
       if (!this.#identity.isThere) throw replaced(this.#path)
       // Only now: a commit that failed must leave the next position as it was.
-      this.#state = { head, checksum, unidentified }
+      this.#state = { head, checksum, unidentified, recordedAt }
       return { head, ...appended }
     } catch (error) {
       throw sqliteError(error, this.#path)
@@ -134,8 +137,9 @@ class SqliteWriter implements HistoryWriter {
   }
 
   #insertBatch({ events, fences }: Batch): State & Appended {
-    const recordedAt = Date.now()
     const before = this.#state
+    // Positions are found by time, so a clock that is set back must not show in them.
+    const recordedAt = Math.max(Date.now(), before.recordedAt)
     const checksum = new Checksum(before.checksum)
     let { head, unidentified } = before
     let conflicts = 0
@@ -164,7 +168,7 @@ class SqliteWriter implements HistoryWriter {
     if (duplicates > 0) this.#statements.countDuplicates.run(duplicates)
     for (const fence of fences) this.#statements.insertFence.run(fence, head, recordedAt)
     if (fences.length > 0) this.#statements.dropFences.run(recordedAt - fenceKeepMs)
-    return { head, checksum: hex, unidentified, recorded, duplicates, conflicts }
+    return { head, checksum: hex, unidentified, recordedAt, recorded, duplicates, conflicts }
   }
 
   /**
@@ -226,7 +230,9 @@ function prepareStatements(database: SqliteDatabase) {
       'INSERT INTO checkpoints (position, checksum, unidentified) VALUES (?, ?, ?)',
     ),
     lastCheckpoint: database.prepare(
-      'SELECT position AS head, checksum, unidentified FROM checkpoints ORDER BY position DESC LIMIT 1',
+      `SELECT position AS head, checksum, unidentified,
+         coalesce((SELECT recorded_at FROM events ORDER BY position DESC LIMIT 1), 0) AS "recordedAt"
+       FROM checkpoints ORDER BY position DESC LIMIT 1`,
     ),
     countDuplicates: database.prepare('UPDATE history SET duplicates = duplicates + ?'),
     insertFence: database.prepare(

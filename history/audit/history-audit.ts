@@ -6,10 +6,10 @@
  * one that is missing in the second was removed by hand. The history is read once, in pages; memory does
  * not grow with it. What it cannot see: whether the newest event of an epoch was its last one, and a body that was changed.
  */
-import { Checksum } from '../events/index.ts'
+import { Checksum } from '../../events/index.ts'
+import type { HistoryReader } from '../reader.ts'
 import { type ChangedRange, CheckpointAudit } from './checkpoint-audit.ts'
 import { FindingList, type Findings } from './findings.ts'
-import type { HistoryReader } from './reader.ts'
 import { nameRemoved, type PositionRange, type RemovedRange } from './removed-events.ts'
 import { nameRepeated, type RepeatedSequence } from './repeated-sequences.ts'
 import { SequenceAudit, type SequenceFindings } from './sequence-audit.ts'

@@ -1,5 +1,5 @@
 /** The numbers that were spent on duplicates, read along with the events, in pages. */
-import type { HistoryReader, SpentSequence } from './reader.ts'
+import type { HistoryReader, SpentSequence } from '../reader.ts'
 
 const pageLength = 1_000
 

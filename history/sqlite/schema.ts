@@ -9,12 +9,18 @@
  * recorded event has, so that they are not taken for holes; `position` is the head when they came. `history`: one row; `settled` is the position up to which the broker is known to
  * have taken the acknowledgements.
  */
-import { HistoryError } from './errors.ts'
+import { HistoryError } from '../errors.ts'
 import { type SqliteDatabase, sqliteError } from './sqlite.ts'
 
 /** "BkSt": says in the file's header that it is a history. */
 const applicationId = 0x426b5374
-const version = 1
+const version = 2
+
+/** Added by version 2: what `select` finds events by. */
+const selectIndexes = `
+CREATE INDEX events_subject ON events (subject, position) WHERE subject IS NOT NULL;
+CREATE INDEX events_type ON events (type, position);
+`
 
 const tables = `
 CREATE TABLE history (
@@ -39,6 +45,7 @@ CREATE TABLE events (
 ) STRICT;
 CREATE UNIQUE INDEX events_identity ON events (id, source);
 CREATE INDEX events_unidentified ON events (position) WHERE unidentified = 1;
+${selectIndexes}
 CREATE TABLE checkpoints (
   position INTEGER PRIMARY KEY,
   checksum TEXT NOT NULL,
@@ -65,7 +72,7 @@ export function isHistory(database: SqliteDatabase): boolean {
 }
 
 /**
- * Makes the tables in an empty file.
+ * Makes the tables in an empty file, and what an older version's file lacks.
  *
  * @throws HistoryError as `checkSchema` does.
  */
@@ -82,12 +89,25 @@ export function createSchema(
         database.pragma(`application_id = ${applicationId}`)
         database.pragma(`user_version = ${version}`)
       })()
-    }
+    } else if (isHistory(database)) migrate(database)
   } catch (error) {
     throw sqliteError(error, path)
   }
   checkSchema(database, { path, exchange })
 }
+
+/** Brings an older file to this version: what each step adds, readers of either version can do without. */
+function migrate(database: SqliteDatabase): void {
+  const found = database.pragma('user_version', { simple: true }) as number
+  if (found >= version) return
+  database.transaction(() => {
+    for (const step of migrations.slice(found - 1)) database.exec(step)
+    database.pragma(`user_version = ${version}`)
+  })()
+}
+
+/** From version 1 on, one step a version. */
+const migrations = [selectIndexes]
 
 /**
  * @param options.exchange - Where given, the history must be this exchange's.
