@@ -203,6 +203,46 @@ export function historyContract(name: string, make: (t: TestContext) => Promise<
     await reader.close()
   })
 
+  promise('what is counted and outlined is what is held', async (history) => {
+    const writer = await history.openWriter()
+    const bodies = [Buffer.from('{"city":"Köln"}'), Buffer.alloc(0), Buffer.from([0xff, 0]), Buffer.from('é')]
+    const events = bodies.map((body, index): NewEvent => {
+      const event = newEvent(`${index}`)
+      const subject = index === 3 ? undefined : `EC-${index % 2}`
+      return { ...event, type: index === 0 ? 'paid' : 'placed', subject, message: { ...event.message, body } }
+    })
+    const reader = history.openReader()
+    await writer.append({ events, fences: [] })
+    const counts = await reader.counts()
+    const types = [
+      { type: 'placed', events: 3 },
+      { type: 'paid', events: 1 },
+    ]
+    // A store may decline to count.
+    if (counts !== undefined) assert.deepEqual(counts, { types, subjects: 2 })
+    const outlines = await reader.outlines({ after: 0 })
+    const expected = (await reader.read({ after: 0 })).map((event) => ({
+      position: event.position,
+      source: event.source,
+      type: event.type,
+      subject: event.subject,
+      recordedAt: event.recordedAt,
+      bodyBytes: event.message.body.length,
+    }))
+    assert.deepEqual(outlines, expected)
+    assert.deepEqual(
+      outlines.map(({ bodyBytes }) => bodyBytes),
+      [16, 0, 2, 2],
+    )
+    const page = await reader.outlines({ after: 1, upTo: 3, limit: 1 })
+    assert.deepEqual(
+      page.map(({ position }) => position),
+      [2],
+    )
+    await writer.close()
+    await reader.close()
+  })
+
   promise(
     'no event was recorded earlier than the one before it, whatever the clock did',
     async (history, t) => {

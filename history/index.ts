@@ -19,7 +19,15 @@ export {
   shownAddress,
   takeFailure,
 } from './postgres/postgres.ts'
-export type { Checkpoint, HistoryReader, HistorySummary, Page, Selected, SelectPage } from './reader.ts'
+export type {
+  Checkpoint,
+  HistoryCounts,
+  HistoryReader,
+  HistorySummary,
+  Page,
+  Selected,
+  SelectPage,
+} from './reader.ts'
 export { BatchSizes, type SizeCounts } from './recorder/batch-sizes.ts'
 export {
   type Recorder,
@@ -27,8 +35,10 @@ export {
   type RecorderStatus,
   startRecorder,
 } from './recorder/recorder.ts'
+export { type Condition, parseCondition } from './search/condition.ts'
+export { type SearchOptions, searchHistory } from './search/search-history.ts'
 export { canonicalPath } from './sqlite/file-identity.ts'
 export { isHistory } from './sqlite/schema.ts'
 export { lockFile, openSqlite, type SqliteDatabase } from './sqlite/sqlite.ts'
-export type { PositionedIdentity, SequencedEvent, StoredEvent } from './stored-event.ts'
+export type { EventOutline, PositionedIdentity, SequencedEvent, StoredEvent } from './stored-event.ts'
 export type { HistoryWriter } from './writer.ts'

@@ -4,7 +4,7 @@
  */
 import type { Identity } from '../events/index.ts'
 import type { EventFilter } from './event-filter.ts'
-import type { PositionedIdentity, SequencedEvent, StoredEvent } from './stored-event.ts'
+import type { EventOutline, PositionedIdentity, SequencedEvent, StoredEvent } from './stored-event.ts'
 
 export interface HistoryReader {
   /** The exchange whose history it is. */
@@ -39,6 +39,10 @@ export interface HistoryReader {
    * decoding. For an audit: it goes on behind a missing position.
    */
   sequences(page: Page): Promise<SequencedEvent[]>
+  /** A page of events in position order, without their bodies; it goes on behind a missing position. */
+  outlines(page: Page): Promise<EventOutline[]>
+  /** What is held, counted by index; undefined where every event would have to be read for it. */
+  counts(): Promise<HistoryCounts | undefined>
   /**
    * A page of numbers that are in no event of the history and no loss: of duplicates that their publisher
    * sent again under a new number. In the order in which they came.
@@ -87,6 +91,13 @@ export interface Selected {
    * newest first at most `after + 1` where nothing is left.
    */
   readonly through: number
+}
+
+export interface HistoryCounts {
+  /** Events of each type, the most frequent first. */
+  readonly types: readonly { readonly type: string; readonly events: number }[]
+  /** Different ones. */
+  readonly subjects: number
 }
 
 /** A number that was spent on a duplicate. */

@@ -7,6 +7,7 @@ import {
   type Headers,
   type Identity,
   type Message,
+  textOf,
   timeOf,
 } from '../events/index.ts'
 import { unpackProperties } from './packed-properties.ts'
@@ -26,6 +27,16 @@ export interface SequencedEvent extends Identity {
   readonly epoch: string | undefined
   /** Dense from 1 within its source and epoch. */
   readonly sequence: number | undefined
+}
+
+/** What there is to say of an event without reading its body. */
+export interface EventOutline {
+  readonly position: number
+  readonly source: string
+  readonly type: string
+  readonly subject: string | undefined
+  readonly recordedAt: Date
+  readonly bodyBytes: number
 }
 
 /** An event with its place in the history. */
@@ -87,6 +98,12 @@ export class RowEvent implements StoredEvent {
   get bodyLength(): number {
     const [, , , , , , , , , , , body] = this.#row
     return body.length
+  }
+
+  /** Bytes that are no UTF-8 are read as one character each. */
+  get bodyText(): string {
+    const [, , , , , , , , , , , body] = this.#row
+    return typeof body === 'string' ? body : (textOf(body) ?? body.toString('latin1'))
   }
 
   get recordedAt(): Date {

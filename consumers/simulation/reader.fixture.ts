@@ -53,6 +53,12 @@ export function openSimReader({
         const page = history.page(after, Math.min(upTo, history.head), limit)
         return page.map((event) => ({ ...event, epoch: undefined, sequence: undefined }))
       }),
+    outlines: ({ after, upTo = history.head, limit = pageLimit }) =>
+      query(() => {
+        const page = history.page(after, Math.min(upTo, history.head), limit)
+        return page.map((event) => ({ ...event, bodyBytes: event.message.body.length }))
+      }),
+    counts: () => query(() => undefined),
     spentSequences: () => life.call(() => []),
     checkpoints: ({ after }) =>
       query(() => (after >= history.head ? [] : [history.summary(Number.MAX_SAFE_INTEGER)])),

@@ -7,6 +7,7 @@ import { HistoryError } from '../errors.ts'
 import { packedSequence } from '../packed-properties.ts'
 import type {
   Checkpoint,
+  HistoryCounts,
   HistoryReader,
   HistorySummary,
   Page,
@@ -15,6 +16,7 @@ import type {
   SpentSequence,
 } from '../reader.ts'
 import {
+  type EventOutline,
   type EventRow,
   eventColumns,
   type PositionedIdentity,
@@ -119,6 +121,27 @@ class SqliteReader implements HistoryReader {
       }
       return events
     })
+  }
+
+  outlines({ after, upTo = Number.MAX_SAFE_INTEGER, limit = pageLimit }: Page): Promise<EventOutline[]> {
+    return this.#query(({ statements }) => {
+      const rows = statements.outlines.all(after, upTo, limit) as OutlineRow[]
+      return rows.map(([position, source, type, subject, recordedAt, bodyBytes]) => ({
+        position,
+        source,
+        type,
+        subject: subject ?? undefined,
+        recordedAt: new Date(recordedAt),
+        bodyBytes,
+      }))
+    })
+  }
+
+  counts(): Promise<HistoryCounts> {
+    return this.#query(({ statements }) => ({
+      types: statements.types.all() as { type: string; events: number }[],
+      subjects: statements.subjects.get() as number,
+    }))
   }
 
   spentSequences({ after, upTo, limit }: Required<Page>): Promise<SpentSequence[]> {
@@ -277,6 +300,19 @@ function prepareStatements(database: SqliteDatabase) {
          WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,
       )
       .raw(),
+    outlines: database
+      .prepare(
+        `SELECT position, source, type, subject, recorded_at, octet_length(body) FROM events
+         WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,
+      )
+      .raw(),
+    types: database.prepare(
+      'SELECT type, count(*) AS events FROM events GROUP BY type ORDER BY events DESC, type',
+    ),
+    // Not count(DISTINCT …), which looks at every entry of the index.
+    subjects: database
+      .prepare('SELECT count(*) FROM (SELECT DISTINCT subject FROM events WHERE subject IS NOT NULL)')
+      .pluck(),
     spent: database.prepare(
       `SELECT number, position, source, epoch, sequence FROM spent_sequences
        WHERE number > ? AND position <= ? ORDER BY number LIMIT ?`,
@@ -320,6 +356,16 @@ type SequenceRow = readonly [
   type: string,
   subject: string | null,
   properties: string,
+]
+
+/** The columns of `statements.outlines`, in its order. */
+type OutlineRow = readonly [
+  position: number,
+  source: string,
+  type: string,
+  subject: string | null,
+  recordedAt: number,
+  bodyBytes: number,
 ]
 
 const noSequence = { epoch: undefined, sequence: undefined }
