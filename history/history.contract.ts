@@ -104,6 +104,28 @@ export function historyContract(name: string, make: (t: TestContext) => Promise<
   })
 
   promise(
+    'a note is kept with its batch, the newest of its name, and read by whoever is next',
+    async (history) => {
+      const first = await history.openWriter()
+      assert.equal(await first.note('a'), undefined)
+      await first.append({ ...batch(['1']), notes: { a: 'one', b: 'ключ 😀' } })
+      await first.append({ events: [], fences: [], notes: { a: 'two' } })
+      assert.equal(await first.note('a'), 'two')
+      await first.close()
+      const second = await history.openWriter()
+      const reader = history.openReader()
+      for (const side of [second, reader]) {
+        assert.equal(await side.note('a'), 'two')
+        assert.equal(await side.note('b'), 'ключ 😀')
+        assert.equal(await side.note('c'), undefined)
+      }
+      assert.equal(await second.head(), 1)
+      await second.close()
+      await reader.close()
+    },
+  )
+
+  promise(
     'a fence is kept with the head that its batch makes, and the first time counts',
     async (history) => {
       const writer = await history.openWriter()

@@ -62,6 +62,11 @@ export interface HistoryReader {
   /** Where a fence was recorded: the head at that moment, undefined while it was not. */
   fence(id: string): Promise<number | undefined>
   /**
+   * A note that a writer keeps beside the events, such as how the exchange is bound; undefined where there is
+   * none.
+   */
+  note(name: string): Promise<string | undefined>
+  /**
    * Count and checksum of the events up to a position.
    *
    * @param options.upTo - Inclusive. Default: the head.

@@ -12,6 +12,8 @@ export interface Batch {
   readonly events: readonly NewEvent[]
   /** Fences that came after these events: kept with the head that the events make. */
   readonly fences: readonly string[]
+  /** Notes to keep, each in place of the one of its name, in the same transaction. Default: none. */
+  readonly notes?: Readonly<Record<string, string>>
 }
 
 export interface Appended {
@@ -40,6 +42,8 @@ export interface HistoryWriter {
   settle(position: number): Promise<void>
   /** Events without identity whose acknowledgement is not known to have arrived, in position order. */
   unsettled(): Promise<Message[]>
+  /** As `HistoryReader.note()`. */
+  note(name: string): Promise<string | undefined>
   /** Lets the next writer in. */
   close(): Promise<void>
 }

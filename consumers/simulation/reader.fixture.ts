@@ -75,6 +75,7 @@ export function openSimReader({
       return positions
     },
     fence: (id) => query(() => history.fence(id)),
+    note: async () => undefined,
     summary: ({ upTo = Number.MAX_SAFE_INTEGER } = {}) => query(() => history.summary(upTo)),
     close: async () => {},
     [Symbol.asyncDispose]: async () => {},

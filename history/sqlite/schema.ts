@@ -7,7 +7,7 @@
  * `checkpoints`: the running checksum at the end of each batch, so that the checksum up to any position
  * costs one batch. `spent_sequences`: the numbers of duplicates that came under another number than the
  * recorded event has, so that they are not taken for holes; `position` is the head when they came. `history`: one row; `settled` is the position up to which the broker is known to
- * have taken the acknowledgements.
+ * have taken the acknowledgements. `notes`: what a writer must know again, by name.
  */
 import { HistoryError } from '../errors.ts'
 import { type SqliteDatabase, sqliteError } from './sqlite.ts'
@@ -20,6 +20,14 @@ const version = 2
 const selectIndexes = `
 CREATE INDEX events_subject ON events (subject, position) WHERE subject IS NOT NULL;
 CREATE INDEX events_type ON events (type, position);
+`
+
+/** Added by version 2. */
+const notes = `
+CREATE TABLE notes (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 `
 
 const tables = `
@@ -64,6 +72,7 @@ CREATE TABLE fences (
   position INTEGER NOT NULL,
   recorded_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+${notes}
 `
 
 /** True where the file is a history, of whatever exchange and version. */
@@ -107,7 +116,14 @@ function migrate(database: SqliteDatabase): void {
 }
 
 /** From version 1 on, one step a version. */
-const migrations = [selectIndexes]
+const migrations = [`${selectIndexes}${notes}`]
+
+/** The value of a note; undefined where there is none, as in a file of version 1. */
+export function readNote(database: SqliteDatabase, name: string): string | undefined {
+  const hasNotes = database.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'notes'").get() !== undefined
+  if (!hasNotes) return undefined
+  return database.prepare('SELECT value FROM notes WHERE name = ?').pluck().get(name) as string | undefined
+}
 
 /**
  * @param options.exchange - Where given, the history must be this exchange's.

@@ -25,7 +25,7 @@ import {
   type StoredEvent,
 } from '../stored-event.ts'
 import { FileIdentity } from './file-identity.ts'
-import { checkSchema } from './schema.ts'
+import { checkSchema, readNote } from './schema.ts'
 import { openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
 import { SqliteSelect } from './sqlite-select.ts'
 
@@ -174,6 +174,10 @@ class SqliteReader implements HistoryReader {
 
   fence(id: string): Promise<number | undefined> {
     return this.#query(({ statements }) => statements.fence.get(id) as number | undefined)
+  }
+
+  note(name: string): Promise<string | undefined> {
+    return this.#query(({ database }) => readNote(database, name))
   }
 
   summary({ upTo = Number.MAX_SAFE_INTEGER }: { upTo?: number } = {}): Promise<HistorySummary> {

@@ -14,7 +14,7 @@ import { packedSequence, packProperties } from '../packed-properties.ts'
 import { type EventRow, eventColumns, RowEvent } from '../stored-event.ts'
 import type { Appended, Batch, HistoryWriter, NewEvent } from '../writer.ts'
 import { canonicalPath, FileIdentity } from './file-identity.ts'
-import { createSchema } from './schema.ts'
+import { createSchema, readNote } from './schema.ts'
 import { lockFile, openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
 
 /**
@@ -125,6 +125,15 @@ class SqliteWriter implements HistoryWriter {
     }
   }
 
+  async note(name: string): Promise<string | undefined> {
+    this.#requireOpen()
+    try {
+      return readNote(this.#database, name)
+    } catch (error) {
+      throw sqliteError(error, this.#path)
+    }
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
@@ -136,7 +145,7 @@ class SqliteWriter implements HistoryWriter {
     if (this.#closed) throw new HistoryError('HISTORY_CLOSED', `The writer of ${this.#path} was closed`)
   }
 
-  #insertBatch({ events, fences }: Batch): State & Appended {
+  #insertBatch({ events, fences, notes }: Batch): State & Appended {
     const before = this.#state
     // Positions are found by time, so a clock that is set back must not show in them.
     const recordedAt = Math.max(Date.now(), before.recordedAt)
@@ -168,6 +177,7 @@ class SqliteWriter implements HistoryWriter {
     if (duplicates > 0) this.#statements.countDuplicates.run(duplicates)
     for (const fence of fences) this.#statements.insertFence.run(fence, head, recordedAt)
     if (fences.length > 0) this.#statements.dropFences.run(recordedAt - fenceKeepMs)
+    for (const name in notes) this.#statements.keepNote.run(name, notes[name])
     return { head, checksum: hex, unidentified, recordedAt, recorded, duplicates, conflicts }
   }
 
@@ -239,6 +249,9 @@ function prepareStatements(database: SqliteDatabase) {
       'INSERT INTO fences (id, position, recorded_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING',
     ),
     dropFences: database.prepare('DELETE FROM fences WHERE recorded_at < ?'),
+    keepNote: database.prepare(
+      'INSERT INTO notes (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+    ),
     settle: database.prepare('UPDATE history SET settled = ?'),
     unsettled: database
       .prepare(
