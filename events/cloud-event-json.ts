@@ -1,57 +1,178 @@
 /**
- * An event as one line of CloudEvents 1.0 in JSON format. A JSON body stands in it as it was written, every
- * digit of it.
+ * An event as one line of CloudEvents 1.0 in JSON format, and back.
+ *
+ * The body comes back byte for byte. JSON stands in the line as it was written, every digit and space of it,
+ * behind all attributes; text of a type `text/…` as a JSON string. Any other body is base64, and so is JSON
+ * that a line would change: with line breaks in it, or white space around it.
  */
 import { isJsonText, isJsonType, textOf } from './body-text.ts'
 import type { CloudEvent } from './event.ts'
+import { memberText } from './json-text.ts'
 import type { HeaderValue } from './message.ts'
 
-const attributes = ['id', 'source', 'type', 'subject', 'time', 'dataschema', 'datacontenttype']
+/** A value that any CloudEvents tool takes for an extension attribute. */
+export type ExtensionValue = string | number | boolean
+
+/** Members that are the event's own, whatever `ce-` headers it has besides. */
+const ownMembers: ReadonlySet<string> = new Set([
+  'specversion',
+  'id',
+  'source',
+  'type',
+  'subject',
+  'time',
+  'dataschema',
+  'datacontenttype',
+  'data',
+])
+
+/** CloudEvents wants a type of each event, and an AMQP message need not state one. */
+export const untyped = 'amqp.message'
 
 /**
- * @param extensions - Added behind the attributes that the event's own `ce-` headers are.
+ * @param extensions - Added behind those that the event's own `ce-` headers are, instead of one of that name,
+ *   which an undefined one leaves out too.
  */
 export function cloudEventJson(
   event: CloudEvent,
-  extensions: Readonly<Record<string, string | number | boolean | undefined>> = {},
+  extensions: Readonly<Record<string, ExtensionValue | undefined>> = {},
 ): string {
   const { id, source, type, subject, time, dataschema, message } = event
-  const { contentType, headers = {} } = message.properties
-  const members = {
+  const { contentType, headers } = message.properties
+  const members: Record<string, HeaderValue | undefined> = {
     specversion: '1.0',
     id,
     source,
-    type,
+    type: type === '' ? untyped : type,
     subject,
-    time,
+    time: time !== undefined && isRfc3339(time) ? time : undefined,
     dataschema,
-    datacontenttype: contentType,
-    ...extensionHeaders(headers),
-    ...extensions,
+    datacontenttype: contentType === '' ? undefined : contentType,
   }
+  for (const header in headers) {
+    const name = extensionName(header)
+    const value = headers[header]!
+    if (name !== undefined && isExtensionValue(value)) members[name] = value
+  }
+  for (const name in extensions) members[name] = extensions[name]
   return `${JSON.stringify(members).slice(0, -1)}${dataMember(message.body, contentType)}}`
 }
 
-/** Those of the `ce-` headers that no attribute above stands for. */
-function extensionHeaders(headers: Readonly<Record<string, HeaderValue>>): Record<string, HeaderValue> {
-  const extensions: Record<string, HeaderValue> = {}
-  for (const [header, value] of Object.entries(headers)) {
-    const [, name] = /^ce-([a-z0-9]+)$/.exec(header) ?? []
-    if (name === undefined || name === 'specversion' || attributes.includes(name)) continue
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
-      extensions[name] = value
-    }
-  }
-  return extensions
+/** The attribute that a header stands for, undefined for one that is no extension of the publisher's. */
+export function extensionName(header: string): string | undefined {
+  if (!header.startsWith('ce-')) return undefined
+  const name = header.slice(3)
+  return /^[a-z0-9]+$/.test(name) && !ownMembers.has(name) ? name : undefined
+}
+
+export function isExtensionValue(value: unknown): value is ExtensionValue {
+  return typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value)
+}
+
+/** As CloudEvents wants a `time` to be; what publishers of other kinds put there may be anything. */
+export function isRfc3339(time: string): boolean {
+  return (
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(time) && !Number.isNaN(Date.parse(time))
+  )
 }
 
 function dataMember(body: Buffer, contentType: string | undefined): string {
   if (body.length === 0) return ''
   const text = contentType === undefined ? undefined : textOf(body)
-  if (text !== undefined && isJsonType(contentType!) && isJsonText(text)) {
-    // Line breaks in JSON stand between its tokens only.
-    return `,"data":${text.replace(/[\r\n]+/g, ' ')}`
+  if (text !== undefined) {
+    if (isJsonType(contentType!)) {
+      if (staysAsWritten(text)) return `,"data":${text}`
+    } else if (isTextType(contentType!)) return `,"data":${JSON.stringify(text)}`
   }
-  const isText = text !== undefined && contentType!.trim().toLowerCase().startsWith('text/')
-  return isText ? `,"data":${JSON.stringify(text)}` : `,"data_base64":"${body.toString('base64')}"`
+  return `,"data_base64":"${body.toString('base64')}"`
+}
+
+function isTextType(contentType: string): boolean {
+  return contentType.trim().toLowerCase().startsWith('text/')
+}
+
+function staysAsWritten(text: string): boolean {
+  if (text.includes('\n') || text.includes('\r')) return false
+  return text.charCodeAt(0) > space && text.charCodeAt(text.length - 1) > space && isJsonText(text)
+}
+
+const space = 0x20
+
+/**
+ * The members of a line but for its data, and its body.
+ *
+ * @throws TypeError with the reason where the text is no JSON object, or its data is not clear.
+ */
+export function parseCloudEventJson(text: string): {
+  readonly members: Readonly<Record<string, unknown>>
+  readonly body: Buffer
+} {
+  const { members, data } = split(text)
+  const { data_base64: base64, ...rest } = members
+  if (base64 !== undefined && base64 !== null) {
+    if (data !== undefined) throw new TypeError('has both `data` and `data_base64`')
+    if (typeof base64 !== 'string') throw new TypeError('has a `data_base64` that is no text')
+    return { members: rest, body: bytesOf(base64) }
+  }
+  if (data === undefined) return { members: rest, body: Buffer.alloc(0) }
+  const { datacontenttype: contentType } = rest
+  // In any other type than JSON's a text is the body itself, not a JSON string.
+  const isBody = data.startsWith('"') && typeof contentType === 'string' && !isJsonType(contentType)
+  return { members: rest, body: Buffer.from(isBody ? (JSON.parse(data) as string) : data) }
+}
+
+/** Decoding passes over what is no base64: a body that comes back otherwise was damaged. */
+function bytesOf(base64: string): Buffer {
+  const bytes = Buffer.from(base64, 'base64')
+  if (bytes.toString('base64') !== base64) throw new TypeError('has a `data_base64` that is no base64')
+  return bytes
+}
+
+interface Split {
+  readonly members: Readonly<Record<string, unknown>>
+  /** As it was written; undefined where there is none. */
+  readonly data: string | undefined
+}
+
+function split(text: string): Split {
+  return splitOwn(text) ?? splitAny(text)
+}
+
+/**
+ * A line as `cloudEventJson` writes it: `data` is its last member, and no attribute is an object, so that this
+ * text cannot be within one. Undefined where it turns out to be another's.
+ */
+function splitOwn(text: string): Split | undefined {
+  const at = text.indexOf(dataKey)
+  if (at === -1 || !text.endsWith('}')) return undefined
+  const data = text.slice(at + dataKey.length, -1)
+  if (!isJsonText(data)) return undefined
+  try {
+    const members: unknown = JSON.parse(`${text.slice(0, at)}}`)
+    return isObject(members) ? { members, data: data.trim() } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const dataKey = ',"data":'
+
+function splitAny(text: string): Split {
+  const members = parseJson(text)
+  if (!isObject(members)) throw new TypeError('is no JSON object')
+  if (!('data' in members)) return { members, data: undefined }
+  const { data: _, ...rest } = members
+  return { members: rest, data: memberText(text, 'data') }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new TypeError(`is no JSON: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

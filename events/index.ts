@@ -9,7 +9,15 @@ export {
   eventType,
 } from './catalog.ts'
 export { Checksum, type Identity } from './checksum.ts'
-export { cloudEventJson } from './cloud-event-json.ts'
+export {
+  cloudEventJson,
+  type ExtensionValue,
+  extensionName,
+  isExtensionValue,
+  isRfc3339,
+  parseCloudEventJson,
+  untyped,
+} from './cloud-event-json.ts'
 export { EventError, type EventErrorCode } from './errors.ts'
 export {
   type Attributes,
@@ -22,6 +30,7 @@ export {
   timeOf,
   toMessage,
 } from './event.ts'
+export { indentJson, memberText } from './json-text.ts'
 export { type Logger, silentLogger } from './logger.ts'
 export type { Headers, HeaderValue, Message, Properties } from './message.ts'
 export { decodeProperties, encodeProperties } from './properties-json.ts'

@@ -30,18 +30,16 @@ export interface PackedRow {
 
 export function packProperties(event: NewEvent): string {
   const { properties } = event.message
-  const { headers } = properties
-  if (headers === undefined || !isOwn(properties, event)) return encodeProperties(properties)
+  const { headers = {} } = properties
   const names = Object.keys(headers)
-  const own = event.subject === undefined ? headerNames : headerNamesWithSubject
-  // Their order is part of what was published.
-  if (!own.every((name, index) => names[index] === name)) return encodeProperties(properties)
+  const own = ownHeaders(event, names)
+  if (own === undefined) return encodeProperties(properties)
   const packed = `${properties.timestamp} ${headers['ce-time']}`
-  if (names.length === own.length) return packed
+  if (names.length === own) return packed
   const sequence = names.at(-1) === sequenceHeader ? packSequence(headers[sequenceHeader]) : undefined
-  if (sequence === undefined) return `${packed} ${encodeMore(headers, own.length)}`
-  if (names.length === own.length + 1) return `${packed} ${sequence}`
-  return `${packed} ${sequence} ${encodeMore(headers, own.length, -1)}`
+  if (sequence === undefined) return `${packed} ${encodeMore(headers, own)}`
+  if (names.length === own + 1) return `${packed} ${sequence}`
+  return `${packed} ${sequence} ${encodeMore(headers, own, -1)}`
 }
 
 export function unpackProperties(row: PackedRow): Properties {
@@ -114,8 +112,20 @@ function split(packed: string): { timestamp: string; time: string; sequence?: st
 const headerNames = ['ce-specversion', 'ce-id', 'ce-source', 'ce-type', 'ce-time']
 const headerNamesWithSubject = [...headerNames, 'ce-subject']
 
+/**
+ * How many headers the event has of those that `eventProperties` makes, where its properties are exactly that,
+ * but for further headers behind them. Their order is part of what was published.
+ *
+ * @param names - Of all its headers.
+ */
+export function ownHeaders(event: NewEvent, names: readonly string[]): number | undefined {
+  if (!isOwn(event.message.properties, event)) return undefined
+  const own = event.subject === undefined ? headerNames : headerNamesWithSubject
+  return own.every((name, index) => names[index] === name) ? own.length : undefined
+}
+
 /** Whether these are what `eventProperties` makes, but for the order of the headers and what more there are. */
-function isOwn(properties: Properties, { id, source, type }: NewEvent): boolean {
+function isOwn(properties: Properties, { id, source, type, subject }: NewEvent): boolean {
   const { headers = {}, timestamp } = properties
   const time = headers['ce-time']
   return (
@@ -123,6 +133,7 @@ function isOwn(properties: Properties, { id, source, type }: NewEvent): boolean 
     headers['ce-id'] === id &&
     headers['ce-source'] === source &&
     headers['ce-type'] === type &&
+    (subject === undefined || headers['ce-subject'] === subject) &&
     typeof time === 'string' &&
     !time.includes(' ') &&
     timestamp !== undefined &&

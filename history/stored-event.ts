@@ -39,6 +39,14 @@ export interface EventOutline {
   readonly bodyBytes: number
 }
 
+/** What a history holds of an event: all that another one has to be given to hold the same. */
+export interface RecordedEvent extends PositionedIdentity {
+  readonly type: string
+  readonly subject: string | undefined
+  readonly recordedAt: Date
+  readonly message: Message
+}
+
 /** An event with its place in the history. */
 export interface StoredEvent<Type extends string = string, Data = unknown>
   extends CloudEvent<Type, Data>,

@@ -5,8 +5,7 @@
  * is published as it was written, every digit of it. What a history's list adds (history/event-line.ts) is
  * left out, so that it can be published into another exchange.
  */
-import { type EventInput, isJsonType } from '../../events/index.ts'
-import { memberText } from './json-text.ts'
+import { type EventInput, isJsonType, memberText } from '../../events/index.ts'
 import { didYouMean } from './suggest.ts'
 
 const plainKeys = {
@@ -24,7 +23,16 @@ const plainKeys = {
 
 const attributes = ['id', 'source', 'type', 'subject', 'time', 'dataschema', 'datacontenttype'] as const
 /** What a history adds to an event: not the publisher's to say. */
-const historys = ['position', 'recordedtime']
+const historys = [
+  'position',
+  'recordedtime',
+  'unidentified',
+  'amqpexchange',
+  'amqproutingkey',
+  'amqpproperties',
+  'amqpheaders',
+  'spentsequences',
+]
 
 /** @throws TypeError with the reason where the text is no event. */
 export function parseEvent(text: string): EventInput {

@@ -1,8 +1,7 @@
 /** One event of a history, whole: for people, and as JSON without loss. */
 
-import { isJsonText, textOf } from '../../events/index.ts'
+import { indentJson, isJsonText, textOf } from '../../events/index.ts'
 import type { StoredEvent } from '../../history/index.ts'
-import { indentJson } from './json-text.ts'
 import { count } from './progress.ts'
 import { visible, visibleLine } from './screen.ts'
 import { listOf } from './table.ts'

@@ -1,9 +1,8 @@
 /** Parked events for people and for programs. */
 import type { ParkedDetails, ParkedEntry, ParkedGroup, ParkedMark } from '../../consumers/index.ts'
 import type { Message } from '../../events/index.ts'
-import { isJsonText, textOf } from '../../events/index.ts'
+import { indentJson, isJsonText, textOf } from '../../events/index.ts'
 import type { Cli } from './cli.ts'
-import { indentJson } from './json-text.ts'
 import { count } from './progress.ts'
 import { visible } from './screen.ts'
 import { listOf, Table } from './table.ts'
