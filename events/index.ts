@@ -11,7 +11,6 @@ export {
 export { Checksum, type Identity } from './checksum.ts'
 export {
   cloudEventJson,
-  type ExtensionValue,
   extensionName,
   isExtensionValue,
   isRfc3339,
