@@ -77,10 +77,13 @@ export interface StoreTransaction<Tx> {
 
 export interface ConsumerStore<Tx> {
   /**
-   * Takes the store in hand, or again in hand after `CONSUMER_SUPERSEDED`; waits while another instance of
-   * this consumer works on it. Before the first one nothing else may be called.
+   * Takes the store in hand, or again in hand after `CONSUMER_SUPERSEDED`. Before the first one nothing else
+   * may be called.
+   *
+   * @param options.standby - Waits while another instance of this consumer works on it. Default true.
+   * @throws ConsumerError `CONSUMER_LOCKED` where another does, and this one does not stand by.
    */
-  acquire(signal: AbortSignal): Promise<void>
+  acquire(signal: AbortSignal, options?: { readonly standby?: boolean }): Promise<void>
   /** The state as it was last committed. */
   state(): Promise<ConsumerState>
   /** The identities that wait in the inbox. */

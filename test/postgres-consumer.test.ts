@@ -11,8 +11,10 @@ import {
   defineEvents,
   eventType,
   type HandlerContext,
+  openParkedEvents,
   openPublisher,
   type PostgresClient,
+  redriveParked,
   sendQuery,
   startConsumer,
 } from '../index.ts'
@@ -117,6 +119,16 @@ test('what fails in PostgreSQL is parked with its subject, retried by itself, an
   await until('the audit has passed', () => failing.status.lag === 0)
   const { complete, level } = await failing.certificate()
   assert.deepEqual({ complete, level }, { complete: true, level: false })
+
+  await using parked = await openParkedEvents({ store })
+  const [last, ...others] = await parked.list()
+  assert.deepEqual([last!.id, others.length], ['3', 0])
+  await parked.edit(last!.number, { data: 'edited' })
+  const mark = await parked.discard({ number: last!.number }, { reason: 'sold twice' })
+  assert.equal(mark.events, 1)
+  await until('the running consumer has heard of it', () => failing.status.parked === 0)
+  assert.equal((await failing.certificate()).level, true)
+  await assert.rejects(redriveParked(definition, { store }), { code: 'CONSUMER_LOCKED' })
 })
 
 async function orders(store: string): Promise<string[]> {

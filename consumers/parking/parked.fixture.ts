@@ -1,11 +1,11 @@
-/** A consumer's store with parked events in it, without a broker. */
+/** Consumers' stores with parked events in them, without a broker. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { MessageEvent, toMessage } from '../../events/index.ts'
-import type { SqliteDatabase } from '../../history/index.ts'
-import { openSqliteStore } from '../sqlite/sqlite-store.ts'
+import { openSqlite, type SqliteDatabase } from '../../history/index.ts'
+import { openStore } from '../open-store.ts'
 import { initialState } from '../store.ts'
 import { parkedError } from './fingerprint.ts'
 import { openParkedEvents } from './open-parked-events.ts'
@@ -16,28 +16,34 @@ export const consumer = 'shipping'
 export const exchange = 'orders'
 
 export interface ParkedPlace {
-  readonly path: string
+  /** Its address. */
+  readonly store: string
   readonly events: ParkedEvents
   park(...events: readonly NewParked[]): Promise<void>
 }
 
-/** Gone after the test. */
-export async function parkedPlace(t: TestContext): Promise<ParkedPlace> {
-  const folder = mkdtempSync(join(tmpdir(), 'backstory-parked-'))
-  t.after(() => rmSync(folder, { recursive: true, force: true }))
-  const path = join(folder, 'shipping.db')
+/** @param store - The address of a new store. */
+export async function parkedPlace(t: TestContext, store: string): Promise<ParkedPlace> {
   const park = async (...events: readonly NewParked[]) => {
-    const store = await openSqliteStore({ path, consumer, exchange })
-    await store.transaction(async (unit) => {
+    const opened = await openStore(store, { consumer, exchange })
+    await opened.acquire(new AbortController().signal)
+    await opened.transaction(async (unit) => {
       await unit.save(initialState)
       await unit.parking.park(events)
     })
-    await store.close()
+    await opened.close()
   }
   await park()
-  const events = await openParkedEvents({ store: path })
+  const events = await openParkedEvents({ store })
   t.after(() => events.close())
-  return { path, events, park }
+  return { store, events, park }
+}
+
+/** The path of a SQLite file in a folder of its own, gone after the test. */
+export function sqlitePath(t: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'backstory-parked-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  return join(folder, 'shipping.db')
 }
 
 function eventOf(id: string, { subject, type = 'order.placed' }: { subject?: string; type?: string } = {}) {
@@ -79,6 +85,11 @@ export function prepareEffects(database: SqliteDatabase): Effects {
   return database.prepare('INSERT INTO effects VALUES (?, ?, ?)')
 }
 
-export function effectsIn(database: SqliteDatabase): string[] {
-  return database.prepare('SELECT id FROM effects ORDER BY rowid').pluck().all() as string[]
+export async function effectsIn(path: string): Promise<string[]> {
+  const database = await openSqlite(path, { readonly: true })
+  try {
+    return database.prepare('SELECT id FROM effects ORDER BY rowid').pluck().all() as string[]
+  } finally {
+    database.close()
+  }
 }

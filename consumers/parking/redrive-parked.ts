@@ -64,7 +64,7 @@ export async function redriveParked<
     ...(prepare && { prepare: (database: Database) => prepare.call(definition, database) }),
   })
   try {
-    await store.acquire(signal)
+    await store.acquire(signal, { standby: false })
     if (signal.aborted) return { applied: 0, reacted: 0, failed: 0 }
     const handlers = new HandlerTable<Tx>(definition as ConsumerDefinition<Catalog, Tx, Database>)
     const parking = resolveParking(definition.parking)

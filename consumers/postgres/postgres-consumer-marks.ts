@@ -5,6 +5,7 @@ import type { Marks } from '../certificate.ts'
 import { chooseConsumer } from '../choose-consumer.ts'
 import { blockOf, clearAbove } from '../marks/applied-blocks.ts'
 import type { ConsumerMarks, MarksSetting, MarksTransaction } from '../marks/consumer-marks.ts'
+import { consumersIn } from './postgres-consumers.ts'
 import { guard } from './postgres-failure.ts'
 import { type CountRow, countParked, toCounts } from './postgres-parking.ts'
 import { type StateRow, selectWaiting, toState } from './postgres-store.ts'
@@ -28,15 +29,6 @@ export async function openPostgresMarks({
       throw error
     }
   })
-}
-
-async function consumersIn(client: PostgresClient): Promise<string[]> {
-  const found = await client.query<{ isStore: boolean }>(
-    `SELECT to_regclass('backstory_consumers') IS NOT NULL AS "isStore"`,
-  )
-  if (!found.rows[0]!.isStore) return []
-  const { rows } = await client.query<{ name: string }>('SELECT name FROM backstory_consumers ORDER BY name')
-  return rows.map(({ name }) => name)
 }
 
 class PostgresMarks implements ConsumerMarks, MarksSetting {

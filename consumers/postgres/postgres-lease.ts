@@ -14,7 +14,9 @@ import {
   openPostgres,
   type PostgresClient,
   postgresError,
+  shownAddress,
 } from '../../history/index.ts'
+import { ConsumerError } from '../errors.ts'
 
 export interface LeaseOptions {
   readonly url: string
@@ -49,18 +51,21 @@ export class PostgresLease {
    * Takes the lease, its own again too, and raises the consumer's generation; waits while another has it or
    * the database is away.
    *
+   * @param options.standby - Whether to wait while another has it.
    * @returns The generation.
-   * @throws The signal's reason; HistoryError `HISTORY_FOREIGN`, `HISTORY_DRIVER_MISSING`.
+   * @throws The signal's reason; ConsumerError `CONSUMER_LOCKED`; HistoryError `HISTORY_FOREIGN`,
+   *   `HISTORY_DRIVER_MISSING`.
    */
-  async take(signal: AbortSignal): Promise<number> {
+  async take(signal: AbortSignal, { standby }: { standby: boolean }): Promise<number> {
     await this.#pause()
     while (true) {
       signal.throwIfAborted()
-      const generation = await this.#try((client) => this.#tryTake(client))
-      if (generation !== undefined) {
+      const taken = await this.#try((client) => this.#tryTake(client))
+      if (typeof taken === 'number') {
         this.#begin()
-        return generation
+        return taken
       }
+      if (taken === 'held' && !standby) throw locked(this.#options)
       await sleep(this.#options.leaseMs / pollsALease, undefined, { signal })
     }
   }
@@ -106,7 +111,7 @@ export class PostgresLease {
     else if (performance.now() - this.#renewedAt > leaseMs) onSilence()
   }
 
-  async #tryTake(client: PostgresClient): Promise<number | undefined> {
+  async #tryTake(client: PostgresClient): Promise<number | 'held'> {
     const { consumer, exchange, owner, leaseMs } = this.#options
     await client.query('BEGIN')
     // The lease's row must not stay locked while a transaction of the last holder goes on and on.
@@ -115,7 +120,7 @@ export class PostgresLease {
     const { rowCount } = await client.query(lockLease, [consumer, owner])
     if (rowCount === 0) {
       await client.query('ROLLBACK')
-      return undefined
+      return 'held'
     }
     await client.query(endWorker, [consumer])
     const { rows } = await client.query<{ generation: string }>(raiseGeneration, [consumer, exchange])
@@ -141,6 +146,14 @@ export class PostgresLease {
       throw error
     }
   }
+}
+
+function locked({ consumer, url, leaseMs }: LeaseOptions): ConsumerError {
+  const seconds = Math.ceil(leaseMs / 1_000)
+  return new ConsumerError(
+    'CONSUMER_LOCKED',
+    `Consumer ${consumer} runs on ${shownAddress(url)} already, or died less than ${seconds} s ago; stop that one first`,
+  )
 }
 
 const pollsALease = 10

@@ -14,9 +14,10 @@ import type { PostgresSession } from './postgres-session.ts'
 import { fromText, toText } from './postgres-text.ts'
 
 /** A row of `backstory_parked`. */
-interface ParkedRow extends MessageRow {
+export interface ParkedRow extends MessageRow {
   readonly number: string
   readonly part: Part
+  readonly state: 'parked' | 'discarded' | 'mended'
   readonly reason: ParkReason
   readonly source: string
   readonly id: string
@@ -146,7 +147,10 @@ export class PostgresParking implements ParkingTransaction {
   }
 
   async counts(): Promise<ParkingCounts> {
-    return toCounts(await this.#session.rows<CountRow>(countParked, [this.#consumer]))
+    const counts = toCounts(await this.#session.rows<CountRow>(countParked, [this.#consumer]))
+    // Another hand may have restored what was discarded.
+    this.#mayHaveRows ||= counts.parked + counts.reactions > 0
+    return counts
   }
 }
 
@@ -155,7 +159,20 @@ export function toCounts(rows: readonly CountRow[]): ParkingCounts {
   return { parked: of('parked apply'), reactions: of('parked react'), discarded: of('discarded apply') }
 }
 
-function toParked(row: ParkedRow): ParkedEvent {
+export function toParked(row: ParkedRow): ParkedEvent {
+  const { edited_properties, edited_body, properties, body, version } = row
+  const message = toMessage({
+    ...row,
+    properties: edited_properties ?? properties,
+    body: edited_body ?? body,
+  })
+  return { ...parkedFields(row), version, message }
+}
+
+/** All but the message. */
+export function parkedFields(
+  row: Omit<ParkedRow, keyof MessageRow | 'edited_body' | 'version'>,
+): Omit<ParkedEvent, 'message' | 'version'> {
   return {
     number: Number(row.number),
     part: row.part,
@@ -171,16 +188,10 @@ function toParked(row: ParkedRow): ParkedEvent {
     parkedAt: Number(row.parked_at),
     dueAt: row.due_at === null ? undefined : Number(row.due_at),
     edited: row.edited_properties !== null,
-    version: row.version,
-    message: toMessage({
-      ...row,
-      properties: row.edited_properties ?? row.properties,
-      body: row.edited_body ?? row.body,
-    }),
   }
 }
 
-function toError(row: ParkedRow): ParkedError | undefined {
+function toError(row: Parameters<typeof parkedFields>[0]): ParkedError | undefined {
   if (row.error_group === null) return undefined
   return {
     name: fromText(row.error_name!),

@@ -118,12 +118,12 @@ class PostgresStore<Tx> implements ConsumerStore<Tx> {
     })
   }
 
-  async acquire(signal: AbortSignal): Promise<void> {
+  async acquire(signal: AbortSignal, { standby = true }: { standby?: boolean } = {}): Promise<void> {
     const { url, leaseMs } = this.#options
     this.#disconnect()
     while (!signal.aborted) {
       try {
-        this.#generation = await this.#lease.take(signal)
+        this.#generation = await this.#lease.take(signal, { standby })
         await this.#connected()
         return
       } catch (error) {

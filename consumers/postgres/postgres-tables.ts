@@ -9,7 +9,8 @@ import type { PostgresClient } from '../../history/index.ts'
 /** Makes the tables where they are missing; several processes may do so at once. */
 export async function makeTables(client: PostgresClient): Promise<void> {
   const { rows } = await client.query<{ made: boolean }>(
-    `SELECT to_regclass('backstory_leases') IS NOT NULL AS made`,
+    `SELECT EXISTS (SELECT FROM pg_attribute
+       WHERE attrelid = to_regclass('backstory_parked_actions') AND attname = 'place') AS made`,
   )
   // Even "IF NOT EXISTS" asks for the right to make tables, which a consumer's user need not have.
   if (rows[0]!.made) return
@@ -104,7 +105,7 @@ CREATE INDEX IF NOT EXISTS backstory_parked_due ON backstory_parked (consumer, p
 CREATE INDEX IF NOT EXISTS backstory_parked_group ON backstory_parked (consumer, error_group, number)
   WHERE state = 'parked';
 
--- What was done to parked events, by whom and why.
+-- What was done to parked events, when and why. The mark is common to what was marked together.
 CREATE TABLE IF NOT EXISTS backstory_parked_actions (
   consumer text NOT NULL,
   number bigint NOT NULL,
@@ -113,6 +114,11 @@ CREATE TABLE IF NOT EXISTS backstory_parked_actions (
   reason text,
   mark text
 );
+-- Rises in the order in which things were done: whoever does any has the consumer's row locked.
+ALTER TABLE backstory_parked_actions
+  ADD COLUMN IF NOT EXISTS place bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;
+CREATE INDEX IF NOT EXISTS backstory_parked_actions_mark ON backstory_parked_actions (mark)
+  WHERE mark IS NOT NULL;
 CREATE INDEX IF NOT EXISTS backstory_parked_actions_event ON backstory_parked_actions (consumer, number);
 
 CREATE TABLE IF NOT EXISTS backstory_reactions (

@@ -11,6 +11,7 @@ import { decodeProperties, encodeProperties } from '../../events/index.ts'
 import { openSqlite, type SqliteDatabase } from '../../history/index.ts'
 import { chooseConsumer } from '../choose-consumer.ts'
 import { ConsumerError } from '../errors.ts'
+import { checkAt, checkLimit, checkReason, firstMax } from '../parking/parked-bounds.ts'
 import { changeMessage, type ParkedChange } from '../parking/parked-change.ts'
 import type {
   MarkOptions,
@@ -31,9 +32,6 @@ import { guard } from './sqlite-store.ts'
 
 const turnWaitMs = 10_000
 const turnPollMs = 3
-const firstMax = 10
-const limitMax = 1_000
-const reasonLengthMax = 1_000
 
 /** @throws as `openParkedEvents` does. */
 export async function openSqliteParkedEvents({
@@ -82,8 +80,7 @@ class SqliteParkedEvents implements ParkedEvents {
     after = 0,
     limit = 100,
   }: ParkedList = {}): Promise<ParkedEntry[]> {
-    if (!Number.isInteger(limit) || limit < 1 || limit > limitMax)
-      throw new TypeError(`Expected \`limit\` to be an integer from 1 to ${limitMax}, got ${limit}`)
+    checkLimit(limit)
     const named = { group: group ?? null, subject: subject ?? null }
     const page = { consumer: this.consumer, after, limit, ...named }
     return await this.#read(() => {
@@ -111,8 +108,7 @@ class SqliteParkedEvents implements ParkedEvents {
     selection: ParkedSelection,
     { at, ...options }: MarkOptions & { readonly at?: Date | undefined } = {},
   ): Promise<ParkedMark> {
-    if (at !== undefined && Number.isNaN(at.getTime()))
-      throw new TypeError('Expected `at` to be a valid date')
+    checkAt(at)
     const action = at === undefined ? 'retry' : 'schedule'
     const where = `${selectionWhere(selection, 'parked')} AND ${waitsBehindNothing}`
     return await this.#mark(selection, { ...options, action, where }, (now) =>
@@ -298,11 +294,4 @@ type EntryRow = Parameters<typeof parkedFields>[0]
 
 function toEntry(row: EntryRow): ParkedEntry {
   return { ...parkedFields(row), state: row.state }
-}
-
-function checkReason(reason: string | undefined): void {
-  if (reason === undefined || reason.length <= reasonLengthMax) return
-  throw new TypeError(
-    `Expected \`reason\` to have at most ${reasonLengthMax} characters, got ${reason.length}`,
-  )
 }

@@ -1,4 +1,5 @@
 /** The statements of sqlite-parked-events.ts. */
+import { namedBy } from '../parking/parked-bounds.ts'
 import type { ParkedSelection, ParkedState } from '../parking/parked-events.ts'
 
 /** The numbers that a mark means: a table of the connection's own, so that no count of them fills memory. */
@@ -14,21 +15,21 @@ export type Bindings = Readonly<Record<string, string | number | Buffer | null>>
 /** @throws TypeError for a selection that names nothing. */
 export function selectionWhere(selection: ParkedSelection, state: ParkedState): string {
   const parts = `consumer = @consumer AND state = '${parkedStates[state]}' AND part IN (@part, @otherPart)`
-  if ('number' in selection) return `${parts} AND number = @number`
-  if ('group' in selection) return `${parts} AND error_group = @group`
-  if ('subject' in selection) return `${parts} AND subject = @subject`
-  if (selection.all === true) return parts
-  throw new TypeError('Expected a selection by `number`, `group`, `subject` or `all: true`')
+  return `${parts}${namedWhere[namedBy(selection).name]}`
+}
+
+const namedWhere = {
+  number: ' AND number = @number',
+  group: ' AND error_group = @group',
+  subject: ' AND subject = @subject',
+  all: '',
 }
 
 /** @throws TypeError where what it names is no number or text. */
-export function selectionBindings({ part, ...named }: ParkedSelection, consumer: string): Bindings {
-  const parts = { part: part ?? 'apply', otherPart: part ?? 'react' }
-  if ('all' in named) return { consumer, ...parts }
-  const [name, value] = Object.entries(named)[0] ?? []
-  if (name === 'number' ? Number.isSafeInteger(value) : typeof value === 'string')
-    return { consumer, ...parts, ...(named as Bindings) }
-  throw new TypeError(`Expected \`${name}\` to be a ${name === 'number' ? 'number' : 'text'}, got ${value}`)
+export function selectionBindings(selection: ParkedSelection, consumer: string): Bindings {
+  const { name, value } = namedBy(selection)
+  const parts = { part: selection.part ?? 'apply', otherPart: selection.part ?? 'react' }
+  return { consumer, ...parts, ...(value !== undefined && { [name]: value }) }
 }
 
 /** A page of one part, in the order of an index, or of the table itself where no index has it. */

@@ -5,7 +5,10 @@ import type { Cli } from './cli.ts'
 import { CliError, usageError } from './errors.ts'
 import { storeAddress } from './store-address.ts'
 
-export const storePositional = { kind: 'one', describe: "A consumer's store, a SQLite file" } as const
+export const storePositional = {
+  kind: 'one',
+  describe: "A consumer's store: a SQLite file, or a postgres:// URL",
+} as const
 export const numberPositional = { kind: 'optional', describe: 'One event, by its number' } as const
 
 export const consumerOption = {
@@ -71,23 +74,20 @@ export function partOf(typed: string | undefined, hint: string): Part | undefine
 
 /**
  * @param options.store - As it was typed.
- * @throws CliError `CLI_FILE_UNREADABLE` where there is no such file, `CLI_USAGE` for a PostgreSQL store;
- *   ConsumerError as `openParkedEvents` does.
+ * @throws CliError `CLI_FILE_UNREADABLE` where there is no such file; ConsumerError as `openParkedEvents` does.
  */
 export async function openParked(
   cli: Cli,
   { store, consumer }: { store: string; consumer: string | undefined },
 ): Promise<ParkedEvents> {
-  const { isPostgresUrl, shownAddress } = await import('../../history/index.ts')
-  if (isPostgresUrl(store))
-    throw usageError(`${shownAddress(store)} is a PostgreSQL store; these commands are for SQLite files`)
-  const path = await storeAddress(cli, store)
-  if (!existsSync(path)) {
+  const { isPostgresUrl } = await import('../../history/index.ts')
+  const address = await storeAddress(cli, store)
+  if (!isPostgresUrl(address) && !existsSync(address)) {
     throw new CliError(
       'CLI_FILE_UNREADABLE',
       `${store} does not exist; name the store of a consumer that has run`,
     )
   }
   const { openParkedEvents } = await import('../../consumers/index.ts')
-  return await openParkedEvents({ store: path, consumer })
+  return await openParkedEvents({ store: address, consumer })
 }

@@ -35,8 +35,8 @@ export const parkedRetryCommand = defineCommand({
     export: exportOption,
     store: {
       type: 'text',
-      value: 'FILE',
-      describe: "The consumer's own SQLite file",
+      value: 'STORE',
+      describe: "The consumer's own: a SQLite file, or a postgres:// URL",
       defaultDescription: './<consumer>.db',
     },
     ...selectionOptions,
@@ -70,7 +70,8 @@ export const parkedRetryCommand = defineCommand({
     const seconds = Math.round((Date.now() - startedAt) / 100) / 10
     if (json) await cli.output.json({ ...figures, seconds })
     else await cli.output.lines(listOf({ ...figures, seconds: String(seconds) }))
-    if (failed > 0) cli.say(`${failed} failed again: backstory parked groups ${typed}`)
+    const { shownAddress } = await import('../../../history/index.ts')
+    if (failed > 0) cli.say(`${failed} failed again: backstory parked groups ${shownAddress(typed)}`)
     return failed > 0 ? exitCodes.checkFailed : exitCodes.ok
   },
 })

@@ -6,12 +6,11 @@ import { fileURLToPath } from 'node:url'
 import {
   effectsIn,
   failedEvent,
-  type ParkedPlace,
   parkedPlace,
+  sqlitePath,
   waitingEvent,
 } from '../../../consumers/parking/parked.fixture.ts'
 import { openSqliteStore } from '../../../consumers/sqlite/sqlite-store.ts'
-import { openSqlite } from '../../../history/index.ts'
 import { runCli } from '../run-cli.fixture.ts'
 
 const index = fileURLToPath(new URL('../../../index.ts', import.meta.url))
@@ -35,22 +34,13 @@ export default defineConsumer({
 `
 
 async function place(t: TestContext) {
-  const parked = await parkedPlace(t)
-  const cwd = dirname(parked.path)
+  const parked = await parkedPlace(t, sqlitePath(t))
+  const cwd = dirname(parked.store)
   writeFileSync(join(cwd, 'shipping.ts'), definition)
   return {
     ...parked,
     run: (line: string, options: { stdin?: string } = {}) => runCli(line.split(' '), { cwd, ...options }),
     fail: (...ids: string[]) => writeFileSync(join(cwd, 'failing'), ids.join(' ')),
-  }
-}
-
-async function effects({ path }: ParkedPlace): Promise<string[]> {
-  const database = await openSqlite(path, { readonly: true })
-  try {
-    return effectsIn(database)
-  } finally {
-    database.close()
   }
 }
 
@@ -89,7 +79,7 @@ test('list, groups and show tell what is parked, for people and for programs', a
 })
 
 test('retry runs what is marked where the consumer does not, and tells what failed again by its exit code', async (t) => {
-  const { park, run, fail, events, ...rest } = await place(t)
+  const { park, run, fail, events, store } = await place(t)
   await park(failedEvent('1', { subject: 's' }), waitingEvent('2', 's'), failedEvent('3', { subject: 't' }))
   fail('3')
   const dry = await run('parked retry ./shipping.ts --all --dry-run')
@@ -99,7 +89,7 @@ test('retry runs what is marked where the consumer does not, and tells what fail
   const { seconds: _seconds, ...figures } = JSON.parse(first.stdout)
   assert.deepEqual(figures, { events: 2, applied: 1, followed: 1, failed: 1, waiting: 0, discarded: 0 })
   assert.equal(first.code, 1)
-  assert.deepEqual(await effects({ park, events, ...rest }), ['1', '2'])
+  assert.deepEqual(await effectsIn(store), ['1', '2'])
   fail()
   const second = await run('parked retry ./shipping.ts 3')
   assert.equal(second.code, 0, second.stderr)
@@ -117,9 +107,9 @@ test('retry of one that waits behind another says which one to retry', async (t)
 })
 
 test('an event is edited from an option, a file or standard input, then retried as it is', async (t) => {
-  const { park, run, path, events, ...rest } = await place(t)
+  const { park, run, store } = await place(t)
   await park(failedEvent('1'), failedEvent('2'), failedEvent('3'))
-  writeFileSync(join(dirname(path), 'body.json'), '{"from":"a file"}')
+  writeFileSync(join(dirname(store), 'body.json'), '{"from":"a file"}')
   const commands = [
     run('parked edit shipping.db 1 --data {"n":12345678901234567890} --reason typo'),
     run('parked edit shipping.db 2 body.json'),
@@ -129,7 +119,7 @@ test('an event is edited from an option, a file or standard input, then retried 
   assert.equal((await run('parked show shipping.db 1 --body')).stdout, '{"n":12345678901234567890}')
   assert.match((await run('parked show shipping.db 1')).stdout, /edit: typo[\s\S]*body, as it was published/)
   assert.equal((await run('parked retry ./shipping.ts --all')).code, 0)
-  assert.deepEqual(await effects({ park, path, events, ...rest }), ['1', '2', '3'])
+  assert.deepEqual(await effectsIn(store), ['1', '2', '3'])
   assert.equal(lines((await run('parked list shipping.db --state mended --json')).stdout).length, 3)
   assert.equal((await run('parked edit shipping.db 1 --data 1')).code, 1)
 })
@@ -157,7 +147,7 @@ test('a schedule is written down and not waited for', async (t) => {
 })
 
 test('wrong calls are told, and a store is never made', async (t) => {
-  const { run, path } = await place(t)
+  const { run, store } = await place(t)
   for (const [line, text] of [
     ['parked retry ./shipping.ts', /Name one event by its number/],
     ['parked retry ./shipping.ts 1 --all', /Name one event by its number/],
@@ -167,13 +157,12 @@ test('wrong calls are told, and a store is never made', async (t) => {
     ['parked edit shipping.db 1 --data {', /--data is no JSON/],
     ['parked retry ./shipping.ts 1 --at soon', /--at is a time/],
     ['parked list none.db', /none\.db does not exist/],
-    ['parked list postgres://localhost/x', /is a PostgreSQL store/],
   ] as const) {
     const { code, stderr } = await run(line)
     assert.equal(code, 2, line)
     assert.match(stderr, text)
   }
-  const billing = await openSqliteStore({ path, consumer: 'billing', exchange: 'orders' })
+  const billing = await openSqliteStore({ path: store, consumer: 'billing', exchange: 'orders' })
   await billing.transaction(async (unit) => unit.save(await billing.state()))
   await billing.close()
   assert.equal((await run('parked list shipping.db')).code, 5)
