@@ -1,5 +1,6 @@
 export { BrokerChannel, type Delivery } from './channel.ts'
 export { Broker, type BrokerOptions, connectBroker } from './connection.ts'
+export { cursorMessage, cursorNoticeOf } from './cursor-notice.ts'
 export { BrokerError, type BrokerErrorCode, replyCodeOf } from './errors.ts'
 export { fenceIdOf, fenceMessage, newFenceId } from './fence.ts'
 export {

@@ -19,6 +19,7 @@ import { HistoryError, type HistoryReader, isTransient } from '../history/index.
 import type { Applier } from './applier.ts'
 import { Audit } from './audit.ts'
 import { checkBounds } from './bounds.ts'
+import { CursorTeller } from './cursor-teller.ts'
 import type { Clock, Link, LiveDelivery, LiveSession } from './link.ts'
 import { Probe } from './probe.ts'
 
@@ -46,6 +47,7 @@ export type WaitingFor = 'broker' | 'recorder' | 'history' | 'queue' | 'store' |
 
 export class HandOver {
   readonly #options: HandOverOptions
+  readonly #teller: CursorTeller
   #waitingFor: WaitingFor = 'broker'
   #head = 0
   #caughtUp = false
@@ -57,6 +59,11 @@ export class HandOver {
 
   constructor(options: HandOverOptions) {
     this.#options = options
+    const { consumer, logger } = options
+    this.#teller = new CursorTeller({
+      ...options,
+      onFailed: (error) => logger.debug('consumer.cursor-not-told', { consumer, error: error.message }),
+    })
   }
 
   get waitingFor(): WaitingFor {
@@ -95,6 +102,7 @@ export class HandOver {
     await clock.sleep(settleMs)
     const fence = this.#newProbe('history')
     fence.nudge()
+    this.#teller.nudge(applier.state.cursor)
     await this.#replayUntil(fence)
     if (signal.aborted) return 'stopped'
     this.#waitingFor = 'broker'
@@ -103,6 +111,7 @@ export class HandOver {
       return await this.#live(session)
     } finally {
       await session.close()
+      if (signal.aborted) await this.#teller.tell(applier.state.cursor)
     }
   }
 
@@ -128,6 +137,7 @@ export class HandOver {
       if (page.length > 0) {
         this.#waitingFor = undefined
         await applier.replay(page)
+        this.#teller.nudge(applier.state.cursor)
         // SQLite answers without leaving this turn: heartbeats, signals and timers need one of their own.
         await clock.sleep(0)
         waitedMs = 0
@@ -151,6 +161,7 @@ export class HandOver {
     await applier.enter('live')
     this.#waitingFor = undefined
     logger.info('consumer.live', { consumer, cursor: applier.state.cursor })
+    void this.#teller.tell(applier.state.cursor)
     // What was recorded since the last page of the replay counts for `caughtUp` too.
     const bounds = await this.#whenReachable(() => history.bounds())
     if (bounds === undefined) return 'stopped'
@@ -179,6 +190,7 @@ export class HandOver {
       if (!isDrained && deliveries.length === 0 && clock.now() > patientUntil) this.#wait('queue')
       // Deliveries at hand would go on in this turn: heartbeats, signals and timers need one of their own.
       if (deliveries.length > 0) await clock.sleep(0)
+      this.#teller.nudge(applier.state.cursor)
       const now = clock.now()
       if (now < auditAt && now >= hurryUntil) continue
       auditAt = now + auditMs

@@ -8,6 +8,8 @@ export interface Link {
   bind(): Promise<void>
   /** Sends a fence straight to the history queue or to the consumer's own; resolves when confirmed. */
   fence(queue: 'history' | 'own', id: string): Promise<void>
+  /** Tells the recorder how far the consumer has come; resolves when confirmed, at once where it cannot be. */
+  tellCursor(cursor: number): Promise<void>
   /** Consumes the consumer's queue. */
   consume(): Promise<LiveSession>
 }

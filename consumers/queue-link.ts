@@ -1,18 +1,20 @@
 /**
  * The link over RabbitMQ: the consumer's queue, its fences and its deliveries.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Broker,
   type BrokerChannel,
   BrokerError,
   consumerQueueOf,
+  cursorMessage,
   type Delivery,
   declareTopology,
   fenceIdOf,
   fenceMessage,
   historyQueueOf,
 } from '../broker/index.ts'
-import { attributesOf, MessageEvent } from '../events/index.ts'
+import { attributesOf, type Message, MessageEvent } from '../events/index.ts'
 import type { Link, LiveDelivery, LiveSession } from './link.ts'
 
 export interface QueueLinkOptions {
@@ -37,15 +39,21 @@ export function queueLink(
     bind: () => declareTopology(broker, { exchange, queues: [{ name: queue, lengthMax }], signal }),
     async fence(target, id) {
       if (target === 'history')
-        return await sendFence(fenceBroker, { queue: historyQueueOf(exchange), id, signal })
+        return await send(fenceBroker, fenceMessage(historyQueueOf(exchange), id), signal)
       try {
-        await sendFence(fenceBroker, { queue, id, signal })
+        await send(fenceBroker, fenceMessage(queue, id), signal)
       } catch (error) {
         // In a cluster, a queue that is deleted while one of its nodes comes back may go without a word to
         // its consumer: that no queue takes a fence is then all that tells of it.
         if (error instanceof BrokerError && error.code === 'BROKER_QUEUE_LOST') await session?.close()
         throw error
       }
+    },
+    async tellCursor(cursor) {
+      const message = cursorMessage(historyQueueOf(exchange), { consumer, cursor })
+      // A consumer that was told to stop tells it too, and must not wait for a broker that takes no publishes.
+      const sending = send(fenceBroker, message, AbortSignal.timeout(tellMsMax))
+      await Promise.race([sending, sleep(tellMsMax, undefined, { ref: false }).then(refuseToWait)])
     },
     async consume() {
       session = new QueueSession(await broker.openChannel({ signal }), signal)
@@ -55,11 +63,14 @@ export function queueLink(
   }
 }
 
-/** Sends a fence on a channel of its own, and waits for the confirm. */
-async function sendFence(
-  broker: Broker,
-  { queue, id, signal }: { queue: string; id: string; signal: AbortSignal },
-): Promise<void> {
+const tellMsMax = 1_000
+
+function refuseToWait(): never {
+  throw new BrokerError('BROKER_CHANNEL_LOST', 'The broker did not take a cursor notice in time')
+}
+
+/** Sends a fence or a notice on a channel of its own, and waits for the confirm. */
+async function send(broker: Broker, message: Message, signal: AbortSignal): Promise<void> {
   const channel = await broker.openChannel({ confirm: true, signal })
   try {
     const confirmed = new Promise<void>((resolve, reject) => {
@@ -69,7 +80,7 @@ async function sendFence(
       })
       channel.onConfirm((_tag, { accepted }) => {
         if (accepted && !isReturned) resolve()
-        else reject(new BrokerError('BROKER_QUEUE_LOST', `Queue ${queue} did not take a fence`))
+        else reject(new BrokerError('BROKER_QUEUE_LOST', `Queue ${message.routingKey} did not take a fence`))
       })
       void channel.closed.then((cause) =>
         reject(
@@ -77,7 +88,7 @@ async function sendFence(
         ),
       )
       try {
-        channel.publish(fenceMessage(queue, id))
+        channel.publish(message)
       } catch (cause) {
         reject(new BrokerError('BROKER_CHANNEL_LOST', 'The channel ended before a fence was sent', { cause }))
       }

@@ -140,6 +140,27 @@ export function historyContract(name: string, make: (t: TestContext) => Promise<
     },
   )
 
+  promise('of each consumer the cursor is known that it told last', async (history) => {
+    const writer = await history.openWriter()
+    const reader = history.openReader()
+    assert.deepEqual(await reader.consumers(), [])
+    const startedAt = Date.now()
+    const told = (consumer: string, cursor: number) => ({ consumer, cursor })
+    await writer.append({ ...batch(['a', 'b']), cursors: [told('shipping', 1), told('production', 0)] })
+    await writer.append({ events: [], fences: [], cursors: [told('shipping', 2), told('shipping', 1)] })
+    const known = await reader.consumers()
+    assert.deepEqual(
+      known.map(({ name, cursor }) => [name, cursor]),
+      [
+        ['production', 0],
+        ['shipping', 1],
+      ],
+    )
+    for (const { toldAt } of known) assert.ok(toldAt.getTime() >= startedAt && toldAt.getTime() <= Date.now())
+    await writer.close()
+    await reader.close()
+  })
+
   promise('count and checksum up to any position are those of the events up to it', async (history) => {
     const writer = await history.openWriter()
     const reader = history.openReader()

@@ -72,6 +72,9 @@ export interface HistoryReader {
    * @param options.upTo - Inclusive. Default: the head.
    */
   summary(options?: { readonly upTo?: number }): Promise<HistorySummary>
+  /** The consumers that have told how far they are, by name. */
+  consumers(): Promise<KnownConsumer[]>
+
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -122,6 +125,14 @@ export interface Checkpoint {
   /** As `HistorySummary.checksum`, up to this position. */
   readonly checksum: string
   readonly unidentified: number
+}
+
+/** A consumer, as far as the history has heard of it. */
+export interface KnownConsumer {
+  readonly name: string
+  /** As it was last told; a running consumer tells it every 30 seconds. */
+  readonly cursor: number
+  readonly toldAt: Date
 }
 
 export interface HistorySummary {

@@ -14,6 +14,15 @@ export interface Batch {
   readonly fences: readonly string[]
   /** Notes to keep, each in place of the one of its name, in the same transaction. Default: none. */
   readonly notes?: Readonly<Record<string, string>>
+  /** How far consumers have come, as they told in between. */
+  readonly cursors?: readonly ConsumerCursor[]
+}
+
+/** What retention spares: events above the cursor of a consumer that is at work. */
+export interface ConsumerCursor {
+  readonly consumer: string
+  /** Every event at or below this position has been applied. */
+  readonly cursor: number
 }
 
 export interface Appended {

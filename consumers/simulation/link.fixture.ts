@@ -82,6 +82,9 @@ export class SimLink implements Link {
     await life.point()
   }
 
+  /** Nothing here removes what a consumer needs. */
+  async tellCursor(): Promise<void> {}
+
   async consume(): Promise<LiveSession> {
     const { exchange, consumer, life, onSession } = this.#options
     const queue = await this.#request(() => exchange.queueOf(consumer))

@@ -163,6 +163,7 @@ function overLink(link: Link, methods: Partial<Link>): Link {
   return {
     bind: () => link.bind(),
     fence: (queue, id) => link.fence(queue, id),
+    tellCursor: (cursor) => link.tellCursor(cursor),
     consume: () => link.consume(),
     ...methods,
   }

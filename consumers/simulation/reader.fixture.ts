@@ -77,6 +77,7 @@ export function openSimReader({
     fence: (id) => query(() => history.fence(id)),
     note: async () => undefined,
     summary: ({ upTo = Number.MAX_SAFE_INTEGER } = {}) => query(() => history.summary(upTo)),
+    consumers: async () => [],
     close: async () => {},
     [Symbol.asyncDispose]: async () => {},
   }

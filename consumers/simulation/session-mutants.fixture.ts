@@ -34,6 +34,7 @@ export function answeringOwnFences(link: Link, { onlyFirst = false } = {}): Link
         answers.push({ deliveryTag: 0, fence: id, event: undefined })
       }
     },
+    tellCursor: (cursor) => link.tellCursor(cursor),
     async consume() {
       answered = undefined
       answers = []

@@ -4,9 +4,9 @@
  * At first, redelivered messages without identity are held back until it is known whether the history
  * holds them already (redelivery.ts); everything behind them waits, so that order is kept.
  */
-import { type Delivery, fenceIdOf } from '../../broker/index.ts'
+import { cursorNoticeOf, type Delivery, fenceIdOf } from '../../broker/index.ts'
 import { attributesOf, type Message } from '../../events/index.ts'
-import type { Batch, NewEvent } from '../writer.ts'
+import type { Batch, ConsumerCursor, NewEvent } from '../writer.ts'
 import { Redelivery } from './redelivery.ts'
 
 /** A batch, and the tag that acknowledges it and all before it. */
@@ -58,7 +58,7 @@ export class Intake {
 
   add(delivery: Delivery): void {
     this.#queue.push(delivery)
-    if (fenceIdOf(delivery) !== undefined) this.#fences += 1
+    if (isFence(delivery)) this.#fences += 1
     if (this.#isHeld) this.#compare(delivery)
     else if (this.#isReady()) this.wake()
     else this.#timer ??= setTimeout(() => this.wake(), this.#options.batchWaitMs)
@@ -87,6 +87,7 @@ export class Intake {
     if (this.#isHeld || this.size === 0) return undefined
     const events: NewEvent[] = []
     const fences: string[] = []
+    const cursors: ConsumerCursor[] = []
     let deliveryTag = 0
     let known = 0
     let hasUnidentified = false
@@ -94,6 +95,11 @@ export class Intake {
       const delivery = this.#queue[this.#from]!
       this.#from += 1
       deliveryTag = delivery.deliveryTag
+      const notice = cursorNoticeOf(delivery)
+      if (notice !== undefined) {
+        cursors.push(notice)
+        continue
+      }
       const fence = fenceIdOf(delivery)
       if (fence !== undefined) {
         fences.push(fence)
@@ -110,7 +116,7 @@ export class Intake {
     }
     this.#fences -= fences.length
     this.#trim()
-    return { events, fences, deliveryTag, known, hasUnidentified }
+    return { events, fences, cursors, deliveryTag, known, hasUnidentified }
   }
 
   #isReady(): boolean {
@@ -149,3 +155,8 @@ export class Intake {
 }
 
 const redeliveryWaitMs = 1_000
+
+/** What ends its batch, since somebody waits for it; a notice has the form of one. */
+function isFence(delivery: Delivery): boolean {
+  return fenceIdOf(delivery) !== undefined && cursorNoticeOf(delivery) === undefined
+}

@@ -6,8 +6,12 @@
  * history's own. `body` is text where it is UTF-8, which loses nothing and is read twice as fast, else bytes.
  * `checkpoints`: the running checksum at the end of each batch, so that the checksum up to any position
  * costs one batch. `spent_sequences`: the numbers of duplicates that came under another number than the
- * recorded event has, so that they are not taken for holes; `position` is the head when they came. `history`: one row; `settled` is the position up to which the broker is known to
- * have taken the acknowledgements. `notes`: what a writer must know again, by name.
+ * recorded event has, so that they are not taken for holes; `position` is the head when they came.
+ * `history`: one row; `settled` is the position up to which the broker is known to have taken the
+ * acknowledgements. `consumers`: how far each has come, as it last told. `pruned`: ranges of positions that
+ * retention has removed, none beside another, with the sum of what they add to the checksum. `erasures`: whose
+ * events were emptied, by whom and why; the rows themselves say so in `properties`. `notes`: what a
+ * writer must know again, by name.
  */
 import { HistoryError } from '../errors.ts'
 import { type SqliteDatabase, sqliteError } from './sqlite.ts'
@@ -28,6 +32,32 @@ CREATE TABLE notes (
   name TEXT PRIMARY KEY,
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+`
+
+/** Added by version 2: what is told and remembered of what is removed; see the header. */
+const removalTables = `
+CREATE TABLE consumers (
+  name TEXT PRIMARY KEY,
+  cursor INTEGER NOT NULL,
+  told_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE pruned (
+  first INTEGER PRIMARY KEY,
+  last INTEGER NOT NULL,
+  checksum TEXT NOT NULL,
+  unidentified INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  pruned_at INTEGER NOT NULL
+) STRICT;
+CREATE TABLE erasures (
+  number INTEGER PRIMARY KEY,
+  subject TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  erased_by TEXT NOT NULL,
+  erased_at INTEGER NOT NULL,
+  events INTEGER NOT NULL,
+  last_position INTEGER NOT NULL
+) STRICT;
 `
 
 const tables = `
@@ -73,6 +103,7 @@ CREATE TABLE fences (
   recorded_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 ${notes}
+${removalTables}
 `
 
 /** True where the file is a history, of whatever exchange and version. */
@@ -92,6 +123,9 @@ export function createSchema(
   try {
     const isEmpty = database.prepare('SELECT 1 FROM sqlite_schema LIMIT 1').get() === undefined
     if (isEmpty) {
+      // Pages that are freed can be given back, which has to be decided before there are any.
+      database.pragma('auto_vacuum = INCREMENTAL')
+      database.exec('VACUUM')
       database.transaction(() => {
         database.exec(tables)
         database.prepare('INSERT INTO history (exchange, created_at) VALUES (?, ?)').run(exchange, Date.now())
@@ -116,7 +150,7 @@ function migrate(database: SqliteDatabase): void {
 }
 
 /** From version 1 on, one step a version. */
-const migrations = [`${selectIndexes}${notes}`]
+const migrations = [`${selectIndexes}${notes}${removalTables}`]
 
 /** The value of a note; undefined where there is none, as in a file of version 1. */
 export function readNote(database: SqliteDatabase, name: string): string | undefined {

@@ -131,16 +131,19 @@ test("a file of version 1 is brought to today's by its next writer, and read bef
   await writer.append({ events: [event], fences: [] })
   await writer.close()
   const database = await openSqlite(path)
-  database.exec('DROP INDEX events_subject; DROP INDEX events_type; DROP TABLE notes')
+  database.exec(`DROP INDEX events_subject; DROP INDEX events_type;
+    DROP TABLE notes; DROP TABLE consumers; DROP TABLE pruned; DROP TABLE erasures`)
   database.pragma('user_version = 1')
   database.close()
   const reader = openHistory({ history: path })
   assert.equal((await reader.select({ filter: { types: [''] }, after: 0 })).events.length, 1)
   assert.equal(await reader.note('any'), undefined)
+  assert.deepEqual(await reader.consumers(), [])
   await reader.close()
   await (await openHistoryWriter({ history: path, exchange: 'orders' })).close()
   const migrated = await openSqlite(path)
   assert.equal(migrated.pragma('user_version', { simple: true }), 2)
+  assert.equal(migrated.prepare('SELECT count(*) FROM erasures').pluck().get(), 0)
   const indexes = migrated.prepare("SELECT name FROM sqlite_schema WHERE name LIKE 'events_%' ORDER BY name")
   assert.deepEqual(indexes.pluck().all(), [
     'events_identity',

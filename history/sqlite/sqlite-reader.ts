@@ -10,6 +10,7 @@ import type {
   HistoryCounts,
   HistoryReader,
   HistorySummary,
+  KnownConsumer,
   Page,
   Selected,
   SelectPage,
@@ -27,6 +28,7 @@ import {
 import { FileIdentity } from './file-identity.ts'
 import { checkSchema, readNote } from './schema.ts'
 import { openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
+import { SqliteRemovals } from './sqlite-removals.ts'
 import { SqliteSelect } from './sqlite-select.ts'
 
 const pageLimit = 500
@@ -207,6 +209,10 @@ class SqliteReader implements HistoryReader {
     })()
   }
 
+  consumers(): Promise<KnownConsumer[]> {
+    return this.#query(({ removals }) => removals.consumers())
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     const opening = this.#opening
@@ -260,6 +266,7 @@ interface Opened {
   readonly database: SqliteDatabase
   readonly statements: Statements
   readonly select: SqliteSelect
+  readonly removals: SqliteRemovals
   readonly exchange: string
   readonly identity: FileIdentity
 }
@@ -272,6 +279,7 @@ async function openFile(path: string, expected: string | undefined): Promise<Ope
       database,
       statements: prepareStatements(database),
       select: new SqliteSelect(database),
+      removals: new SqliteRemovals(database),
       exchange,
       identity: new FileIdentity(path),
     }

@@ -145,7 +145,7 @@ class SqliteWriter implements HistoryWriter {
     if (this.#closed) throw new HistoryError('HISTORY_CLOSED', `The writer of ${this.#path} was closed`)
   }
 
-  #insertBatch({ events, fences, notes }: Batch): State & Appended {
+  #insertBatch({ events, fences, notes, cursors = [] }: Batch): State & Appended {
     const before = this.#state
     // Positions are found by time, so a clock that is set back must not show in them.
     const recordedAt = Math.max(Date.now(), before.recordedAt)
@@ -178,6 +178,7 @@ class SqliteWriter implements HistoryWriter {
     for (const fence of fences) this.#statements.insertFence.run(fence, head, recordedAt)
     if (fences.length > 0) this.#statements.dropFences.run(recordedAt - fenceKeepMs)
     for (const name in notes) this.#statements.keepNote.run(name, notes[name])
+    for (const { consumer, cursor } of cursors) this.#statements.noteCursor.run(consumer, cursor, Date.now())
     return { head, checksum: hex, unidentified, recordedAt, recorded, duplicates, conflicts }
   }
 
@@ -251,6 +252,10 @@ function prepareStatements(database: SqliteDatabase) {
     dropFences: database.prepare('DELETE FROM fences WHERE recorded_at < ?'),
     keepNote: database.prepare(
       'INSERT INTO notes (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+    ),
+    noteCursor: database.prepare(
+      `INSERT INTO consumers (name, cursor, told_at) VALUES (?, ?, ?)
+       ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, told_at = excluded.told_at`,
     ),
     settle: database.prepare('UPDATE history SET settled = ?'),
     unsettled: database
