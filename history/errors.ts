@@ -1,8 +1,12 @@
 /** Stable codes of this folder's errors; a code never changes its meaning. */
 export type HistoryErrorCode =
   | 'HISTORY_CLOSED'
+  | 'HISTORY_CONFLICT'
   | 'HISTORY_CORRUPT'
   | 'HISTORY_DRIVER_MISSING'
+  | 'HISTORY_EXPORT_DAMAGED'
+  | 'HISTORY_EXPORT_EXISTS'
+  | 'HISTORY_EXPORT_UNAVAILABLE'
   | 'HISTORY_FOREIGN'
   | 'HISTORY_LOCKED'
   | 'HISTORY_NOT_FOUND'

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { attributesOf, Checksum, type HeaderValue, type Message, toMessage } from '../events/index.ts'
+import { auditHistory } from './audit/history-audit.ts'
 import { type EventFilter, matchesFilter } from './event-filter.ts'
 import type { HistoryReader, Page, SelectPage } from './reader.ts'
+import type { RecordedEvent } from './stored-event.ts'
 import type { HistoryWriter, NewEvent } from './writer.ts'
 
 export interface HistoryUnderTest {
@@ -483,6 +485,93 @@ export function historyContract(name: string, make: (t: TestContext) => Promise<
     await reader.close()
   })
 
+  promise('what is imported has the positions, ids, times and sums that it had', async (history, t) => {
+    const writer = await history.openWriter()
+    const events = [importedEvent(1), importedEvent(2, { unidentified: true }), importedEvent(3)]
+    await writer.import({ events, spent: [{ position: 2, source: '/sales', epoch: '0a', sequence: 7 }] })
+    assert.equal(await writer.head(), 3)
+    assert.deepEqual(await writer.unsettled(), [], 'what another recorder had to settle is not its own')
+    t.mock.timers.enable({ apis: ['Date'], now: 1_000 })
+    await writer.append(batch(['imported-1', 'x']))
+    const reader = history.openReader()
+    const read = await reader.read({ after: 0 })
+    for (const [
+      index,
+      { position, source, id, type, subject, recordedAt, unidentified },
+    ] of events.entries()) {
+      const event = read[index]!
+      assert.deepEqual(event.message, events[index]!.message)
+      assert.deepEqual(
+        { ...event, recordedAt: event.recordedAt },
+        { position, source, id, type, subject, recordedAt, unidentified },
+      )
+    }
+    assert.deepEqual(
+      [read[3]!.id, read[3]!.recordedAt],
+      ['x', events[2]!.recordedAt],
+      'the clock goes on from it',
+    )
+    const checksum = new Checksum()
+    for (const { source, id } of read) checksum.add(source, id)
+    assert.deepEqual(await reader.summary(), {
+      position: 4,
+      count: 4,
+      checksum: checksum.toString(),
+      unidentified: 1,
+    })
+    const spent = await reader.spentSequences({ after: 0, upTo: 4, limit: 9 })
+    assert.deepEqual(
+      spent.map(({ position, sequence }) => [position, sequence]),
+      [[2, 7]],
+    )
+    await writer.close()
+    await reader.close()
+  })
+
+  promise('an import goes on behind the head and with new identities, or not at all', async (history) => {
+    const writer = await history.openWriter()
+    await writer.append(batch(['a', 'imported-9']))
+    const refused = async (events: readonly RecordedEvent[], message: RegExp) => {
+      const code = 'HISTORY_CONFLICT'
+      await assert.rejects(writer.import({ events, spent: [] }), { name: 'HistoryError', code, message })
+      assert.equal(await writer.head(), 2)
+    }
+    await refused([importedEvent(2)], /Position 2 .* head is 2/)
+    await refused([importedEvent(3), importedEvent(5)], /Position 5 .* the next one is 4/)
+    await refused(
+      [importedEvent(3), { ...importedEvent(4), id: 'imported-9' }],
+      /imported-9 .* at position 2/,
+    )
+    const base = { position: 7, checksum: '0'.repeat(32), unidentified: 0 }
+    await assert.rejects(writer.import({ events: [importedEvent(8)], spent: [], base }), /Position 8/)
+    await writer.import({ events: [importedEvent(3)], spent: [] })
+    assert.equal(await writer.head(), 3)
+    await writer.close()
+  })
+
+  promise('an import may begin above 1, with the sums of what lies below', async (history) => {
+    const first = await history.openWriter()
+    const base = { position: 7, checksum: '0123456789abcdef0123456789abcdef', unidentified: 2 }
+    await first.import({ events: [importedEvent(8)], spent: [], base })
+    await first.close()
+    const writer = await history.openWriter()
+    await writer.import({ events: [importedEvent(9)], spent: [] })
+    const reader = history.openReader()
+    assert.deepEqual(await reader.bounds(), { first: 8, head: 9 })
+    const checksum = new Checksum(base.checksum)
+    for (const position of [8, 9]) checksum.add('/sales', `imported-${position}`)
+    assert.deepEqual(await reader.summary(), {
+      position: 9,
+      count: 9,
+      checksum: checksum.toString(),
+      unidentified: 2,
+    })
+    assert.deepEqual(await reader.summary({ upTo: 7 }), { ...base, count: 7 })
+    assert.ok((await auditHistory(reader)).clean)
+    await writer.close()
+    await reader.close()
+  })
+
   promise('there is one writer at a time, and the next is let in when it closes', async (history) => {
     const writer = await history.openWriter()
     await assert.rejects(history.openWriter(), { name: 'HistoryError', code: 'HISTORY_LOCKED' })
@@ -530,4 +619,11 @@ function newEvent(id: string, { source = '/sales' } = {}): NewEvent {
   const properties = { contentType: 'application/json', messageId: id, appId: source }
   const message = { exchange, routingKey: '', properties, body: Buffer.from('{}') }
   return { id, source, type: 'order.placed', subject: undefined, message }
+}
+
+function importedEvent(position: number, { unidentified = false } = {}): RecordedEvent {
+  const { source, type, message } = newEvent(`imported-${position}`)
+  const recordedAt = new Date(1_700_000_000_000 + position)
+  const id = `imported-${position}`
+  return { position, source, id, type, subject: 'EC-1', recordedAt, unidentified, message }
 }

@@ -2,6 +2,8 @@
  * Writing a history: one writer at a time, batches, each one transaction on the disk when it returns.
  */
 import type { Attributes, Message } from '../events/index.ts'
+import type { Checkpoint, SpentSequence } from './reader.ts'
+import type { RecordedEvent } from './stored-event.ts'
 
 /** A message to keep, with its attributes; without `id` the history gives it one. */
 export interface NewEvent extends Attributes {
@@ -38,6 +40,15 @@ export interface Appended {
   readonly conflicts: number
 }
 
+/** Events of another history, kept as that one has them. */
+export interface ImportBatch {
+  readonly events: readonly RecordedEvent[]
+  /** Numbers that were spent on duplicates; one that is known already is passed over. */
+  readonly spent: readonly Omit<SpentSequence, 'number'>[]
+  /** For the first batch of an empty history that is to begin above position 1: what lies below. */
+  readonly base?: Checkpoint
+}
+
 export interface HistoryWriter {
   /** The highest position. */
   head(): Promise<number>
@@ -47,6 +58,14 @@ export interface HistoryWriter {
    * @throws HistoryError `HISTORY_UNAVAILABLE` where it cannot be written now: nothing of it was.
    */
   append(batch: Batch): Promise<Appended>
+  /**
+   * Keeps events of another history in one transaction: positions, ids, times and all. The first must follow
+   * the head, the others each other. What it had to settle with its broker is not this one's to settle.
+   *
+   * @throws HistoryError `HISTORY_CONFLICT` for another position, or an identity that is recorded already;
+   *   `HISTORY_UNAVAILABLE` as `append` does: nothing of the batch was written.
+   */
+  import(batch: ImportBatch): Promise<void>
   /** Keeps that the broker has taken the acknowledgement of every event up to a position. */
   settle(position: number): Promise<void>
   /** Events without identity whose acknowledgement is not known to have arrived, in position order. */

@@ -11,8 +11,9 @@ import { v7 as uuidv7 } from 'uuid'
 import { Checksum, encodeProperties, type Message, sequenceHeader, sequenceOf } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
 import { packedSequence, packProperties } from '../packed-properties.ts'
-import { type EventRow, eventColumns, RowEvent } from '../stored-event.ts'
-import type { Appended, Batch, HistoryWriter, NewEvent } from '../writer.ts'
+import type { Checkpoint } from '../reader.ts'
+import { type EventRow, eventColumns, type RecordedEvent, RowEvent } from '../stored-event.ts'
+import type { Appended, Batch, HistoryWriter, ImportBatch, NewEvent } from '../writer.ts'
 import { canonicalPath, FileIdentity } from './file-identity.ts'
 import { createSchema, readNote } from './schema.ts'
 import { lockFile, openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
@@ -66,6 +67,7 @@ class SqliteWriter implements HistoryWriter {
   readonly #exchange: string
   readonly #statements: ReturnType<typeof prepareStatements>
   readonly #write: (batch: Batch) => State & Appended
+  readonly #import: (batch: ImportBatch) => State
   readonly #identity: FileIdentity
   #state: State
   #closed = false
@@ -81,6 +83,7 @@ class SqliteWriter implements HistoryWriter {
     this.#statements = prepareStatements(database)
     this.#identity = new FileIdentity(options.path)
     this.#write = database.transaction((batch: Batch) => this.#insertBatch(batch)).immediate
+    this.#import = database.transaction((batch: ImportBatch) => this.#insertImported(batch)).immediate
     this.#state = (this.#statements.lastCheckpoint.get() as State | undefined) ?? {
       head: 0,
       checksum: undefined,
@@ -101,6 +104,17 @@ class SqliteWriter implements HistoryWriter {
       // Only now: a commit that failed must leave the next position as it was.
       this.#state = { head, checksum, unidentified, recordedAt }
       return { head, ...appended }
+    } catch (error) {
+      throw sqliteError(error, this.#path)
+    }
+  }
+
+  async import(batch: ImportBatch): Promise<void> {
+    this.#requireOpen()
+    try {
+      const state = this.#import(batch)
+      if (!this.#identity.isThere) throw replaced(this.#path)
+      this.#state = state
     } catch (error) {
       throw sqliteError(error, this.#path)
     }
@@ -182,6 +196,39 @@ class SqliteWriter implements HistoryWriter {
     return { head, checksum: hex, unidentified, recordedAt, recorded, duplicates, conflicts }
   }
 
+  #insertImported({ events, spent, base }: ImportBatch): State {
+    const before = this.#state
+    if (base !== undefined) this.#insertBase(base)
+    const checksum = new Checksum(base?.checksum ?? before.checksum)
+    let { head, unidentified } = base === undefined ? before : { ...base, head: base.position }
+    let { recordedAt } = before
+    for (const event of events) {
+      const { position, source, id } = event
+      if (position !== head + 1) throw notNext(this.#path, { position, head })
+      recordedAt = Math.max(event.recordedAt.getTime(), recordedAt)
+      const isUnidentified = event.unidentified ? 1 : 0
+      const columns = { position, id, recordedAt: event.recordedAt.getTime(), unidentified: isUnidentified }
+      if (!this.#insert(event, columns as Columns)) {
+        throw identityTaken(this.#path, event, this.#statements.positionOf.get(id, source) as number)
+      }
+      head = position
+      checksum.add(source, id)
+      unidentified += isUnidentified
+    }
+    const hex = checksum.toString()
+    if (events.length > 0) this.#statements.insertCheckpoint.run(head, hex, unidentified)
+    for (const { position, source, epoch, sequence } of spent) {
+      this.#statements.spend.run(position, source, epoch, sequence)
+    }
+    this.#statements.settleImported.run({ head, before: before.head })
+    return { head, checksum: hex, unidentified, recordedAt }
+  }
+
+  #insertBase({ position, checksum, unidentified }: Checkpoint): void {
+    if (this.#state.head > 0) throw notNext(this.#path, { position: position + 1, head: this.#state.head })
+    this.#statements.insertCheckpoint.run(position, checksum, unidentified)
+  }
+
   /**
    * The same (source, id) with another body is another event, of a publisher that uses its ids again. A
    * duplicate that was published again has a number of its own, which is spent with it.
@@ -197,15 +244,7 @@ class SqliteWriter implements HistoryWriter {
   }
 
   /** @returns false where the history has this identity already. */
-  #insert(
-    event: NewEvent,
-    {
-      position,
-      id,
-      recordedAt,
-      unidentified,
-    }: { position: number; id: string; recordedAt: number; unidentified: 0 | 1 },
-  ): boolean {
+  #insert(event: NewEvent, { position, id, recordedAt, unidentified }: Columns): boolean {
     const { properties, exchange, routingKey, body } = event.message
     const { insertText, insertBytes } = this.#statements
     const { changes } = (isUtf8(body) ? insertText : insertBytes).run(
@@ -224,6 +263,14 @@ class SqliteWriter implements HistoryWriter {
     )
     return changes === 1
   }
+}
+
+/** What the history itself says of an event. */
+interface Columns {
+  readonly position: number
+  readonly id: string
+  readonly recordedAt: number
+  readonly unidentified: 0 | 1
 }
 
 function prepareStatements(database: SqliteDatabase) {
@@ -257,7 +304,13 @@ function prepareStatements(database: SqliteDatabase) {
       `INSERT INTO consumers (name, cursor, told_at) VALUES (?, ?, ?)
        ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, told_at = excluded.told_at`,
     ),
+    positionOf: database.prepare('SELECT position FROM events WHERE id = ? AND source = ?').pluck(),
     settle: database.prepare('UPDATE history SET settled = ?'),
+    // What this history's own recorder has not settled stays so.
+    settleImported: database.prepare(
+      `UPDATE history SET settled = @head WHERE NOT EXISTS (SELECT 1 FROM events
+         WHERE unidentified = 1 AND position > settled AND position <= @before AND id LIKE 'unidentified:%')`,
+    ),
     unsettled: database
       .prepare(
         `SELECT ${eventColumns} FROM events WHERE unidentified = 1 AND position > (SELECT settled FROM history)
@@ -270,6 +323,20 @@ function prepareStatements(database: SqliteDatabase) {
 function insertEvent(body: string): string {
   return `INSERT INTO events (${eventColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${body})
     ON CONFLICT (id, source) DO NOTHING`
+}
+
+function notNext(path: string, { position, head }: { position: number; head: number }): HistoryError {
+  return new HistoryError(
+    'HISTORY_CONFLICT',
+    `Position ${position} cannot be imported into ${path}, whose head is ${head}: the next one is ${head + 1}. Import what lies between first, or into another history`,
+  )
+}
+
+function identityTaken(path: string, { position, id, source }: RecordedEvent, taken: number): HistoryError {
+  return new HistoryError(
+    'HISTORY_CONFLICT',
+    `Position ${position} cannot be imported into ${path}: event ${id} of ${source} is there already, at position ${taken}. It is another history; name the one that this was exported from, or a new one`,
+  )
 }
 
 function replaced(path: string): HistoryError {
