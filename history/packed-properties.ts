@@ -8,15 +8,20 @@
  * does. A small event would be twice as large otherwise, and bytes are what recording and replaying cost.
  */
 import {
+  type Attributes,
   decodeProperties,
   encodeProperties,
   eventProperties,
   type Headers,
   type HeaderValue,
+  type Message,
   type Properties,
   sequenceHeader,
 } from '../events/index.ts'
-import type { NewEvent } from './writer.ts'
+
+interface PackedEvent extends Attributes {
+  readonly message: Message
+}
 
 /** The columns that properties are put together from again. */
 export interface PackedRow {
@@ -28,7 +33,7 @@ export interface PackedRow {
   readonly properties: string
 }
 
-export function packProperties(event: NewEvent): string {
+export function packProperties(event: PackedEvent): string {
   const { properties } = event.message
   const { headers = {} } = properties
   const names = Object.keys(headers)
@@ -118,14 +123,14 @@ const headerNamesWithSubject = [...headerNames, 'ce-subject']
  *
  * @param names - Of all its headers.
  */
-export function ownHeaders(event: NewEvent, names: readonly string[]): number | undefined {
+export function ownHeaders(event: PackedEvent, names: readonly string[]): number | undefined {
   if (!isOwn(event.message.properties, event)) return undefined
   const own = event.subject === undefined ? headerNames : headerNamesWithSubject
   return own.every((name, index) => names[index] === name) ? own.length : undefined
 }
 
 /** Whether these are what `eventProperties` makes, but for the order of the headers and what more there are. */
-function isOwn(properties: Properties, { id, source, type, subject }: NewEvent): boolean {
+function isOwn(properties: Properties, { id, source, type, subject }: PackedEvent): boolean {
   const { headers = {}, timestamp } = properties
   const time = headers['ce-time']
   return (
