@@ -60,6 +60,17 @@ export class Cli {
     else this.screen.line(text)
   }
 
+  /** What a chart on standard output is drawn on. */
+  get canvas(): { readonly columns: number; readonly isPlain: boolean } {
+    const { stdout, env } = this.#io
+    const isTerminal = stdout.isTTY === true && env.TERM !== 'dumb'
+    const locale = env.LC_ALL || env.LC_CTYPE || env.LANG || ''
+    return {
+      columns: (isTerminal && stdout.columns) || 80,
+      isPlain: !isTerminal || !/utf-?8/i.test(locale),
+    }
+  }
+
   /** A path as it was typed, from the folder it was typed in. */
   path(typed: string): string {
     return resolve(this.#io.cwd, typed)

@@ -21,7 +21,7 @@ export interface ParseOptions {
 }
 
 const groups: Readonly<Record<string, string>> = {
-  history: 'Read a history: head, list, show, tail',
+  history: 'Read a history: head, list, search, show, stats, tail',
   topology: 'Exchanges, queues and bindings: plan, apply, lint',
   parked: 'Look after events whose handler failed: list, groups, show, retry, edit, discard, restore',
   consumers: 'See how far consumers are, and whether they are complete: status, certificate',

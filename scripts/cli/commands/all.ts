@@ -7,7 +7,9 @@ import { statusCommand } from './consumers-status.ts'
 import { downCommand } from './down.ts'
 import { headCommand } from './history-head.ts'
 import { listCommand } from './history-list.ts'
+import { searchCommand } from './history-search.ts'
 import { showCommand } from './history-show.ts'
+import { statsCommand } from './history-stats.ts'
 import { tailCommand } from './history-tail.ts'
 import { parkedDiscardCommand, parkedRestoreCommand } from './parked-discard.ts'
 import { parkedEditCommand } from './parked-edit.ts'
@@ -33,8 +35,10 @@ export const commands: readonly Command[] = [
   rebuildCommand,
   headCommand,
   listCommand,
+  searchCommand,
   showCommand,
   tailCommand,
+  statsCommand,
   auditCommand,
   statusCommand,
   certificateCommand,
