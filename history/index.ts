@@ -7,7 +7,10 @@ export type { EpochSummary, OutOfOrder, SequenceFindings, SequenceHole } from '.
 export { HistoryError, type HistoryErrorCode, isTransient } from './errors.ts'
 export { type EventFilter, isIndexed, matchesFilter } from './event-filter.ts'
 export { eventLine } from './event-line.ts'
-export { openHistory, openHistoryWriter } from './open-history.ts'
+export { type Feed, type FeedOptions, serveFeed } from './feed/feed.ts'
+export type { FeedStatus } from './feed/feed-status.ts'
+export type { FeedLimits } from './feed/limits.ts'
+export { type HistoryOptions, openHistory, openHistoryWriter } from './open-history.ts'
 export { positionAt } from './position-at.ts'
 export {
   cutPostgres,

@@ -1,21 +1,34 @@
 /**
  * Opens a history by its address: the path of a SQLite file, or the URL of a PostgreSQL database or a feed.
  */
+import { isFeedUrl } from './feed/feed-address.ts'
+import { openHttpHistory } from './feed/http-reader.ts'
 import type { HistoryReader } from './reader.ts'
 import { openSqliteHistory } from './sqlite/sqlite-reader.ts'
 import { openSqliteWriter } from './sqlite/sqlite-writer.ts'
 import type { HistoryWriter } from './writer.ts'
 
+export interface HistoryOptions {
+  readonly history: string
+  readonly exchange?: string
+  readonly token?: string
+  readonly ca?: string | Buffer
+}
+
 /**
  * Opens a history for reading, at its first use: a reader may exist before its recorder has made the history.
  *
- * @param options.history - The path of a SQLite file.
+ * @param options.history - The path of a SQLite file, or the URL of a feed, as in
+ *   `https://host:9480/exchanges/orders`.
  * @param options.exchange - Where given, the history must be this exchange's.
- * @throws Each method: HistoryError `HISTORY_NOT_FOUND` while there is none; `HISTORY_CORRUPT`,
- *   `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_UNAVAILABLE`, `HISTORY_DRIVER_MISSING`; `HISTORY_CLOSED`
- *   after `close()`.
+ * @param options.token - What a feed lets this reader in by.
+ * @param options.ca - PEM of the authority behind a feed's certificate. Default: those that Node trusts.
+ * @throws TypeError for a URL that is none. Each method: HistoryError `HISTORY_NOT_FOUND` while there is none;
+ *   `HISTORY_CORRUPT`, `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_UNAVAILABLE`, `HISTORY_DENIED`,
+ *   `HISTORY_DRIVER_MISSING`; `HISTORY_CLOSED` after `close()`.
  */
-export function openHistory({ history, exchange }: { history: string; exchange?: string }): HistoryReader {
+export function openHistory({ history, exchange, token, ca }: HistoryOptions): HistoryReader {
+  if (isFeedUrl(history)) return openHttpHistory({ url: history, exchange, token, ca })
   return openSqliteHistory({ path: history, exchange })
 }
 

@@ -10,7 +10,7 @@ import {
   textOf,
   timeOf,
 } from '../events/index.ts'
-import { unpackProperties } from './packed-properties.ts'
+import { packProperties, unpackProperties } from './packed-properties.ts'
 
 export interface PositionedIdentity extends Identity {
   readonly position: number
@@ -102,6 +102,11 @@ export class RowEvent implements StoredEvent {
     this.#exchange = exchange
   }
 
+  /** As the history keeps it. */
+  get row(): EventRow {
+    return this.#row
+  }
+
   /** In bytes, or in characters: about what it takes in memory. */
   get bodyLength(): number {
     const [, , , , , , , , , , , body] = this.#row
@@ -141,6 +146,26 @@ export class RowEvent implements StoredEvent {
     this.#message ??= toMessage(this.#row, this.#exchange)
     return this.#message
   }
+}
+
+/** The row of any event, also of one that was read from elsewhere than from rows. */
+export function rowOf(event: StoredEvent): EventRow {
+  if (event instanceof RowEvent) return event.row
+  const { position, source, id, type, subject, recordedAt, unidentified, message } = event
+  return [
+    position,
+    source,
+    id,
+    type,
+    subject ?? null,
+    message.properties.contentType ?? null,
+    recordedAt.getTime(),
+    unidentified ? 1 : 0,
+    message.exchange,
+    message.routingKey,
+    packProperties(event),
+    message.body,
+  ]
 }
 
 function toMessage(row: EventRow, exchangeOfHistory: string): Message {

@@ -37,18 +37,22 @@ export async function brokerSetting(
   return { value: [(await developmentBroker(source)) ?? defaultBroker], origin: 'default' }
 }
 
-/** The history's absolute path. @throws as `brokerSetting` does. */
+/** The history's absolute path, or its URL. @throws as `brokerSetting` does. */
 export async function historySetting(
   option: string | undefined,
   source: SettingsSource,
 ): Promise<Setting<string>> {
   const { cwd, env } = source
-  if (option !== undefined) return { value: resolve(cwd, option), origin: 'option' }
+  if (option !== undefined) return { value: placeOf(option, cwd), origin: 'option' }
   const { BACKSTORY_HISTORY: environment } = env
-  if (environment) return { value: resolve(cwd, environment), origin: 'environment' }
+  if (environment) return { value: placeOf(environment, cwd), origin: 'environment' }
   const { history } = await readConfig(source)
-  if (history !== undefined) return { value: resolve(cwd, history), origin: 'configuration' }
+  if (history !== undefined) return { value: placeOf(history, cwd), origin: 'configuration' }
   return { value: resolve(cwd, defaultHistory), origin: 'default' }
+}
+
+function placeOf(history: string, cwd: string): string {
+  return /^[a-z]{2,}:\/\//i.test(history) ? history : resolve(cwd, history)
 }
 
 /** The management API's URL, undefined where none is named: it is never guessed from the broker's. */

@@ -20,6 +20,7 @@ import { publishCommand } from './publish.ts'
 import { rebuildCommand } from './rebuild.ts'
 import { recordCommand } from './record.ts'
 import { relayCommand } from './relay.ts'
+import { serveCommand } from './serve.ts'
 import { applyCommand } from './topology-apply.ts'
 import { lintCommand } from './topology-lint.ts'
 import { planCommand } from './topology-plan.ts'
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
   downCommand,
   publishCommand,
   recordCommand,
+  serveCommand,
   relayCommand,
   bootstrapCommand,
   rebuildCommand,

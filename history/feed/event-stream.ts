@@ -1,0 +1,116 @@
+/**
+ * Events of a history as lines: one CloudEvent in JSON a line, or one row a line.
+ *
+ * The last line of a whole answer is a mark, `{"through":…,"first":…,"head":…}`: every position up to
+ * `through` was looked at, so a reader whose filter let nothing through goes on behind it, and one whose
+ * answer has no mark knows that it was cut off. An error after the first line is a line too,
+ * `{"problem":…}`. Where it follows the history there is a mark whenever it has caught up, and a blank line
+ * when nothing came for a while.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { eventLine } from '../event-line.ts'
+import type { HistoryReader } from '../reader.ts'
+import type { StoredEvent } from '../stored-event.ts'
+import { Gone, type StreamedAnswer } from './answer.ts'
+import { columnsLine, rowLine } from './event-rows.ts'
+import { problemOf } from './problem.ts'
+import type { ServedHistory } from './served-histories.ts'
+import { Walk, type WalkOptions } from './walk.ts'
+
+export interface EventsQuery extends WalkOptions {
+  /** Goes on with what comes. */
+  readonly follow: boolean
+  /** Ends early, where it has become large or has searched long: the reader asks for the next page. */
+  readonly page: boolean
+}
+
+export interface EventStreamOptions {
+  readonly history: ServedHistory
+  readonly query: EventsQuery
+  readonly asRows: boolean
+  readonly keepAliveMs: number
+  /** Aborted when the answer is to end in good order: the feed closes. */
+  readonly closing: AbortSignal
+  /** Whether whoever reads may still. */
+  isGranted(): boolean
+  onEvents(count: number): void
+  /** Begins the answer. */
+  open(): StreamedAnswer
+}
+
+/** @throws What keeps the events from being read; where some were sent, the reader was told too. */
+export async function streamEvents(options: EventStreamOptions): Promise<void> {
+  const { history, query, open } = options
+  const { first, head } = await history.reader.bounds()
+  // What does not follow ends at the head that it found, however fast the history grows.
+  const upTo = query.follow ? query.upTo : Math.min(query.upTo, head)
+  const walk = new Walk(history.reader, { ...query, upTo })
+  const events = await walk.next(history.pageSize.value)
+  const answer = open()
+  try {
+    await send(answer, walk, { ...options, events, bounds: { first, head } })
+  } catch (error) {
+    if (error instanceof Gone) return
+    await answer.write(`${JSON.stringify({ problem: problemOf(error) })}\n`).catch(() => {})
+    throw error
+  } finally {
+    answer.end()
+  }
+}
+
+interface Sending extends EventStreamOptions {
+  readonly events: readonly StoredEvent[]
+  readonly bounds: Bounds
+}
+
+type Bounds = Awaited<ReturnType<HistoryReader['bounds']>>
+
+async function send(answer: StreamedAnswer, walk: Walk, options: Sending): Promise<void> {
+  const { history, query, asRows, keepAliveMs, closing, isGranted, onEvents } = options
+  const startedAt = performance.now()
+  let { events, bounds } = options
+  if (asRows) await answer.write(`${columnsLine}\n`)
+  for (let marked: number | undefined; ; events = await walk.next(history.pageSize.value)) {
+    if (events.length > 0) {
+      const text = textOf(events, { asRows })
+      history.pageSize.note({ events: events.length, length: text.length })
+      await answer.write(text)
+      onEvents(events.length)
+    }
+    if (walk.isDone || closing.aborted || !isGranted()) break
+    if (query.page && (isLong(answer, { startedAt }) || (query.filter === undefined && walk.isShort))) break
+    if (walk.isAtEnd) {
+      if (!query.follow) break
+      if (marked !== walk.through) {
+        bounds = await history.reader.bounds()
+        marked = walk.through
+        await answer.write(markLine(walk, bounds))
+        answer.flush()
+      }
+      await history.watch.above(walk.through, { timeoutMs: keepAliveMs, signal: closing })
+    }
+    await answer.keepAlive(keepAliveMs)
+    // SQLite answers without leaving this turn: other readers need one of their own.
+    await nextTurn()
+  }
+  await answer.write(markLine(walk, bounds))
+}
+
+function textOf(events: readonly StoredEvent[], { asRows }: { asRows: boolean }): string {
+  const lineOf = asRows ? rowLine : eventLine
+  let text = ''
+  for (const event of events) text += `${lineOf(event)}\n`
+  return text
+}
+
+function markLine({ through }: Walk, { first, head }: Bounds): string {
+  return `${JSON.stringify({ through, first, head })}\n`
+}
+
+/** Longer, in bytes or in time, than a page is to be. */
+function isLong({ sent }: StreamedAnswer, { startedAt }: { startedAt: number }): boolean {
+  return sent >= pageLengthMax || performance.now() - startedAt >= pageTimeMs
+}
+
+const pageLengthMax = 16 * 1024 * 1024
+const pageTimeMs = 1_000

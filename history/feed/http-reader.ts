@@ -1,0 +1,322 @@
+/**
+ * Reads a history through a feed, as if it were here.
+ *
+ * Where pages are read one behind the other, the next one is on its way while this one is worked on. It is
+ * used only where it is full: what was the end of the history then may no longer be it.
+ */
+import type { Identity } from '../../events/index.ts'
+import { HistoryError } from '../errors.ts'
+import type {
+  Checkpoint,
+  HistoryCounts,
+  HistoryReader,
+  HistorySummary,
+  KnownConsumer,
+  Page,
+  Selected,
+  SelectPage,
+  SpentSequence,
+} from '../reader.ts'
+import type {
+  EventOutline,
+  PositionedIdentity,
+  RowEvent,
+  SequencedEvent,
+  StoredEvent,
+} from '../stored-event.ts'
+import { readRows, rowsType } from './event-rows.ts'
+import { type FeedAddress, parseFeedUrl } from './feed-address.ts'
+import { type FeedAccess, type FeedAnswer, FeedClient, FeedRefusal, type FeedRequest } from './feed-client.ts'
+import { pageMax } from './limits.ts'
+
+export interface HttpHistoryOptions extends FeedAccess {
+  /** As `https://host:9480/exchanges/orders`; without the exchange where it is given, or only one is served. */
+  readonly url: string
+  readonly exchange?: string
+}
+
+/**
+ * @throws TypeError for an address that is none. Each method: HistoryError `HISTORY_UNAVAILABLE` where the
+ *   feed cannot be reached, `HISTORY_DENIED` where it does not let this reader in, `HISTORY_FOREIGN`,
+ *   `HISTORY_TOO_NEW`, what the feed met with its history, and `HISTORY_CLOSED` after `close()`.
+ */
+export function openHttpHistory({ url, exchange, ...access }: HttpHistoryOptions): HistoryReader {
+  const address = parseFeedUrl(url, exchange)
+  return new HttpReader(address, new FeedClient(address.base, access))
+}
+
+class HttpReader implements HistoryReader {
+  readonly #address: FeedAddress
+  readonly #client: FeedClient
+  #exchange: string | undefined
+  /** Where the last page ended. */
+  #readTo: number | undefined
+  #ahead: Ahead | undefined
+
+  constructor(address: FeedAddress, client: FeedClient) {
+    this.#address = address
+    this.#client = client
+    this.#exchange = address.exchange
+  }
+
+  /** Asked for, though the address may name it: only so is it known that the feed has it. */
+  async exchange(): Promise<string> {
+    const { exchange } = await this.#json<{ exchange: string }>('')
+    return exchange
+  }
+
+  async bounds(): Promise<{ first: number; head: number }> {
+    return await this.#json('/head')
+  }
+
+  async read({ after, upTo = Number.MAX_SAFE_INTEGER, limit = pageLimit }: Page): Promise<StoredEvent[]> {
+    const page = { after, upTo, limit }
+    const events = (await this.#takeAhead(page)) ?? (await this.#rows(page))
+    const last = events.at(-1)?.position
+    const goesOn = this.#readTo === after && last !== undefined && last < upTo && events.length === limit
+    this.#readTo = last
+    if (goesOn) {
+      const ahead = this.#rows({ after: last, upTo, limit })
+      // It may be that nobody ever asks for it.
+      ahead.catch(() => {})
+      this.#ahead = { after: last, limit, events: ahead }
+    }
+    return events
+  }
+
+  async select({ filter, newestFirst = false, ...page }: SelectPage): Promise<Selected> {
+    const { after, limit = pageLimit } = page
+    const { types, subjects, sources } = filter
+    if ([types, subjects, sources].some((choice) => choice?.length === 0)) {
+      // A query has no way to say it: what is chosen among nothing.
+      const { head } = await this.bounds()
+      return {
+        events: [],
+        through: newestFirst ? after + 1 : Math.max(after, Math.min(page.upTo ?? head, head)),
+      }
+    }
+    const choice = { type: types, subject: subjects, source: sources }
+    return await this.#page({ ...page, limit, ...choice, order: newestFirst ? 'newest' : 'oldest' })
+  }
+
+  async identities(page: Page): Promise<PositionedIdentity[]> {
+    return await this.#items('/identities', page)
+  }
+
+  async sequences(page: Page): Promise<SequencedEvent[]> {
+    const items = await this.#items<SequencedEvent>('/sequences', page)
+    // JSON leaves out what is undefined.
+    return items.map((item) => ({
+      ...item,
+      subject: item.subject,
+      epoch: item.epoch,
+      sequence: item.sequence,
+    }))
+  }
+
+  async outlines(page: Page): Promise<EventOutline[]> {
+    const items = await this.#items<EventOutline>('/outlines', page)
+    return items.map((item) => ({ ...item, subject: item.subject, recordedAt: new Date(item.recordedAt) }))
+  }
+
+  async spentSequences(page: Required<Page>): Promise<SpentSequence[]> {
+    return await this.#items('/spent-sequences', page)
+  }
+
+  async checkpoints(page: Page): Promise<Checkpoint[]> {
+    return await this.#items('/checkpoints', page)
+  }
+
+  async counts(): Promise<HistoryCounts | undefined> {
+    const { counts } = await this.#json<{ counts?: HistoryCounts }>('/counts')
+    return counts
+  }
+
+  async at(position: number): Promise<StoredEvent | undefined> {
+    return await ifThere(async () => {
+      const { rows } = await this.#lines(`/events/${position}`)
+      return rows[0]
+    })
+  }
+
+  /** By its position: an identity may be too long for an address. */
+  async find(identity: Identity): Promise<StoredEvent | undefined> {
+    const [position] = await this.positionsOf([identity])
+    return position === undefined ? undefined : await this.at(position)
+  }
+
+  async positionsOf(identities: readonly Identity[]): Promise<(number | undefined)[]> {
+    const found: (number | undefined)[] = []
+    for (let from = 0; from < identities.length; from += askedMax) {
+      const asked = identities.slice(from, from + askedMax).map(({ source, id }) => ({ source, id }))
+      const { positions } = await this.#json<{ positions: (number | null)[] }>('/positions', {
+        identities: asked,
+      })
+      for (const position of positions) found.push(position ?? undefined)
+    }
+    return found
+  }
+
+  async fence(id: string): Promise<number | undefined> {
+    const fence = await ifThere(() => this.#json<{ position: number }>(`/fences/${encodeURIComponent(id)}`))
+    return fence?.position
+  }
+
+  async note(name: string): Promise<string | undefined> {
+    const note = await ifThere(() => this.#json<{ value: string }>(`/notes/${encodeURIComponent(name)}`))
+    return note?.value
+  }
+
+  async summary({ upTo }: { upTo?: number } = {}): Promise<HistorySummary> {
+    return await this.#json(`/summary${queryOf({ upTo })}`)
+  }
+
+  async consumers(): Promise<KnownConsumer[]> {
+    const { items } = await this.#json<{ items: KnownConsumer[] }>('/consumers')
+    return items.map((item) => ({ ...item, toldAt: new Date(item.toldAt) }))
+  }
+
+  async close(): Promise<void> {
+    this.#client.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** The page that is on its way already, where it is the one that is asked for. */
+  async #takeAhead({ after, upTo, limit }: Required<Page>): Promise<RowEvent[] | undefined> {
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    if (ahead === undefined || ahead.after !== after || ahead.limit !== limit) return undefined
+    const events = await ahead.events.catch(() => [])
+    if (events.length < limit) return undefined
+    return events.at(-1)!.position <= upTo ? events : events.filter(({ position }) => position <= upTo)
+  }
+
+  async #rows(page: Page): Promise<RowEvent[]> {
+    const { events } = await this.#page({ ...page })
+    return events
+  }
+
+  async #page(query: Readonly<Record<string, QueryValue>>): Promise<{ events: RowEvent[]; through: number }> {
+    const { rows: events, through } = await this.#lines(`/events${queryOf({ ...query, page: true })}`)
+    if (through !== undefined) return { events, through }
+    throw new HistoryError(
+      'HISTORY_UNAVAILABLE',
+      `The answer of ${this.#address.base} was cut off; it is asked again`,
+    )
+  }
+
+  /** A page of small things, in as many requests as it takes. */
+  async #items<Item extends { readonly position: number }>(
+    path: string,
+    { after, upTo, limit = pageLimit }: Page,
+  ): Promise<Item[]> {
+    const all: Item[] = []
+    for (let from = after; all.length < limit; ) {
+      const asked = Math.min(limit - all.length, pageMax)
+      const { items } = await this.#json<{ items: Item[] }>(
+        path + queryOf({ after: from, upTo, limit: asked }),
+      )
+      // One by one: there may be more than a call takes arguments.
+      for (const item of items) all.push(item)
+      if (items.length < asked) break
+      const last = items.at(-1)! as Item & { readonly number?: number }
+      from = last.number ?? last.position
+    }
+    return all
+  }
+
+  async #json<Value>(path: string, json?: unknown): Promise<Value> {
+    const { path: base, address } = await this.#history()
+    const method = json === undefined ? 'GET' : 'POST'
+    const { body } = await this.#ask({ method, path: base + path, json })
+    return parseJson(body, address) as Value
+  }
+
+  async #lines(path: string): Promise<{ rows: RowEvent[]; through: number | undefined }> {
+    const { path: base, address, exchange } = await this.#history()
+    const { body } = await this.#ask({ path: base + path, accept: rowsType })
+    return readRows(body, { address, exchange })
+  }
+
+  /** @throws HistoryError `HISTORY_FOREIGN` where the feed has not this exchange. */
+  async #ask(request: FeedRequest): Promise<FeedAnswer> {
+    try {
+      return await this.#client.ask(request)
+    } catch (error) {
+      if (!(error instanceof FeedRefusal) || error.code !== 'FEED_EXCHANGE_UNKNOWN') throw error
+      throw new HistoryError(
+        'HISTORY_FOREIGN',
+        `The feed at ${this.#address.base} has no history of exchange ${this.#exchange}; name another exchange or feed`,
+        { cause: error },
+      )
+    }
+  }
+
+  /** Which one of the feed's it is: where the address does not say, the only one. */
+  async #history(): Promise<{ exchange: string; path: string; address: string }> {
+    const { base } = this.#address
+    this.#exchange ??= await this.#onlyExchange()
+    const path = `/exchanges/${encodeURIComponent(this.#exchange)}`
+    return { exchange: this.#exchange, path, address: base + path }
+  }
+
+  async #onlyExchange(): Promise<string> {
+    const { base } = this.#address
+    const { body } = await this.#client.ask({ path: '/exchanges' })
+    const { exchanges } = parseJson(body, base) as { exchanges: { exchange: string }[] }
+    const [only, ...others] = exchanges.map(({ exchange }) => exchange)
+    if (only === undefined) {
+      throw new HistoryError(
+        'HISTORY_NOT_FOUND',
+        `The feed at ${base} has no history (yet); start its recorder`,
+      )
+    }
+    if (others.length === 0) return only
+    throw new HistoryError(
+      'HISTORY_FOREIGN',
+      `The feed at ${base} has the histories of ${[only, ...others].join(', ')}: name one, as in ${base}/exchanges/${encodeURIComponent(only)}`,
+    )
+  }
+}
+
+interface Ahead {
+  readonly after: number
+  readonly limit: number
+  readonly events: Promise<RowEvent[]>
+}
+
+const pageLimit = 500
+const askedMax = 1_000
+
+type QueryValue = number | string | boolean | readonly string[] | undefined
+
+function queryOf(values: Readonly<Record<string, QueryValue>>): string {
+  const query = new URLSearchParams()
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined) continue
+    for (const single of Array.isArray(value) ? value : [value]) query.append(name, String(single))
+  }
+  return `?${query}`
+}
+
+async function ifThere<Result>(ask: () => Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (error instanceof FeedRefusal) return undefined
+    throw error
+  }
+}
+
+function parseJson(body: Buffer, address: string): unknown {
+  try {
+    return JSON.parse(body.toString())
+  } catch (cause) {
+    throw new HistoryError('HISTORY_FOREIGN', `${address} does not answer as a feed; name another address`, {
+      cause,
+    })
+  }
+}

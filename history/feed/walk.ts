@@ -1,0 +1,92 @@
+/**
+ * A walk over the events that are asked for, page by page, in either direction. It knows how far it came,
+ * also where a filter let nothing through.
+ */
+import type { EventFilter } from '../event-filter.ts'
+import type { HistoryReader } from '../reader.ts'
+import type { StoredEvent } from '../stored-event.ts'
+
+export interface WalkOptions {
+  /** Exclusive. */
+  readonly after: number
+  /** Inclusive. */
+  readonly upTo: number
+  /** Events at most. */
+  readonly limit: number
+  /** Undefined: every event. */
+  readonly filter: EventFilter | undefined
+  readonly newestFirst: boolean
+}
+
+export class Walk {
+  readonly #reader: HistoryReader
+  readonly #filter: EventFilter | undefined
+  readonly #newestFirst: boolean
+  #after: number
+  #upTo: number
+  #left: number
+  #through: number
+  #isAtEnd = false
+  #isShort = false
+
+  constructor(reader: HistoryReader, { after, upTo, limit, filter, newestFirst }: WalkOptions) {
+    this.#reader = reader
+    this.#filter = filter
+    this.#newestFirst = newestFirst
+    this.#after = after
+    this.#upTo = upTo
+    this.#left = limit
+    this.#through = newestFirst ? upTo + 1 : after
+  }
+
+  /** Every position up to this one was looked at; newest first, down to this one. */
+  get through(): number {
+    return this.#through
+  }
+
+  /** Nothing more will come: the limit, or the last position that was asked for, is reached. */
+  get isDone(): boolean {
+    return this.#left === 0 || this.#after >= this.#upTo
+  }
+
+  /** The last page found nothing more to look at. */
+  get isAtEnd(): boolean {
+    return this.#isAtEnd
+  }
+
+  /** The last page had fewer events than it might have: what follows is for another page to tell. */
+  get isShort(): boolean {
+    return this.#isShort
+  }
+
+  /** The next events, none where there are none for now. @throws as `HistoryReader.read` and `select` do. */
+  async next(pageSize: number): Promise<readonly StoredEvent[]> {
+    if (this.isDone) return []
+    const before = this.#through
+    const limit = Math.min(pageSize, this.#left)
+    const events = await this.#page(limit)
+    this.#isShort = events.length < limit
+    this.#left -= events.length
+    this.#isAtEnd = this.#through === before
+    return events
+  }
+
+  async #page(limit: number): Promise<readonly StoredEvent[]> {
+    const page = { after: this.#after, upTo: this.#upTo, limit }
+    if (this.#filter === undefined && !this.#newestFirst) {
+      const events = await this.#reader.read(page)
+      this.#through = this.#after = events.at(-1)?.position ?? this.#after
+      return events
+    }
+    const newestFirst = this.#newestFirst
+    const { events, through } = await this.#reader.select({
+      ...page,
+      filter: this.#filter ?? {},
+      newestFirst,
+    })
+    this.#through = through
+    if (newestFirst) this.#upTo = through - 1
+    else this.#after = through
+    return events
+  }
+}
