@@ -1,5 +1,6 @@
 /** Stable codes of this folder's errors; a code never changes its meaning. */
 export type HistoryErrorCode =
+  | 'HISTORY_AMBIGUOUS'
   | 'HISTORY_CLOSED'
   | 'HISTORY_CONFLICT'
   | 'HISTORY_CORRUPT'

@@ -30,3 +30,6 @@ export function matchesFilter(
     (sources === undefined || sources.includes(source))
   )
 }
+
+/** Positions that are looked at in one call where no index serves. */
+export const scannedMax = 20_000

@@ -22,6 +22,7 @@ export {
   shownAddress,
   takeFailure,
 } from './postgres/postgres.ts'
+export { fromText, identityKey, toText } from './postgres/postgres-text.ts'
 export type {
   Checkpoint,
   HistoryCounts,

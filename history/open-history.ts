@@ -3,6 +3,9 @@
  */
 import { isFeedUrl } from './feed/feed-address.ts'
 import { openHttpHistory } from './feed/http-reader.ts'
+import { isPostgresUrl } from './postgres/postgres.ts'
+import { openPostgresHistory } from './postgres/postgres-reader.ts'
+import { openPostgresWriter } from './postgres/postgres-writer.ts'
 import type { HistoryReader } from './reader.ts'
 import { openSqliteHistory } from './sqlite/sqlite-reader.ts'
 import { openSqliteWriter } from './sqlite/sqlite-writer.ts'
@@ -18,17 +21,21 @@ export interface HistoryOptions {
 /**
  * Opens a history for reading, at its first use: a reader may exist before its recorder has made the history.
  *
- * @param options.history - The path of a SQLite file, or the URL of a feed, as in
+ * @param options.history - The path of a SQLite file; the URL of a PostgreSQL database, as in
+ *   `postgres://user:password@host:5432/database`; or the URL of a feed, as in
  *   `https://host:9480/exchanges/orders`.
- * @param options.exchange - Where given, the history must be this exchange's.
+ * @param options.exchange - Where given, the history must be this exchange's. A PostgreSQL database may hold
+ *   several: then this says which, or `?exchange=` at the end of the URL.
  * @param options.token - What a feed lets this reader in by.
  * @param options.ca - PEM of the authority behind a feed's certificate. Default: those that Node trusts.
  * @throws TypeError for a URL that is none. Each method: HistoryError `HISTORY_NOT_FOUND` while there is none;
- *   `HISTORY_CORRUPT`, `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_UNAVAILABLE`, `HISTORY_DENIED`,
- *   `HISTORY_DRIVER_MISSING`; `HISTORY_CLOSED` after `close()`.
+ *   `HISTORY_AMBIGUOUS` where several are there and none is named; `HISTORY_CORRUPT`, `HISTORY_FOREIGN`,
+ *   `HISTORY_TOO_NEW`, `HISTORY_UNAVAILABLE`, `HISTORY_DENIED`, `HISTORY_DRIVER_MISSING`; `HISTORY_CLOSED`
+ *   after `close()`.
  */
 export function openHistory({ history, exchange, token, ca }: HistoryOptions): HistoryReader {
   if (isFeedUrl(history)) return openHttpHistory({ url: history, exchange, token, ca })
+  if (isPostgresUrl(history)) return openPostgresHistory({ history, exchange })
   return openSqliteHistory({ path: history, exchange })
 }
 
@@ -45,5 +52,7 @@ export async function openHistoryWriter({
   history: string
   exchange: string
 }): Promise<HistoryWriter> {
-  return await openSqliteWriter({ path: history, exchange })
+  return isPostgresUrl(history)
+    ? await openPostgresWriter({ history, exchange })
+    : await openSqliteWriter({ path: history, exchange })
 }

@@ -1,6 +1,13 @@
 /** A consumer's marks in its PostgreSQL store, for other hands than the working instance's. */
 import type { Identity } from '../../events/index.ts'
-import { openPostgres, type PostgresClient, shownAddress } from '../../history/index.ts'
+import {
+  fromText,
+  identityKey,
+  openPostgres,
+  type PostgresClient,
+  shownAddress,
+  toText,
+} from '../../history/index.ts'
 import type { Marks } from '../certificate.ts'
 import { chooseConsumer } from '../choose-consumer.ts'
 import { blockOf, clearAbove } from '../marks/applied-blocks.ts'
@@ -9,7 +16,6 @@ import { consumersIn } from './postgres-consumers.ts'
 import { guard } from './postgres-failure.ts'
 import { type CountRow, countParked, toCounts } from './postgres-parking.ts'
 import { type StateRow, selectWaiting, toState } from './postgres-store.ts'
-import { fromText, identityKey, toText } from './postgres-text.ts'
 
 /** @throws as `openConsumerMarks` does. */
 export async function openPostgresMarks({

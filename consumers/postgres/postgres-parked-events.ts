@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { encodeProperties } from '../../events/index.ts'
-import { openPostgres, type PostgresClient, shownAddress } from '../../history/index.ts'
+import { fromText, openPostgres, type PostgresClient, shownAddress, toText } from '../../history/index.ts'
 import { chooseConsumer } from '../choose-consumer.ts'
 import { ConsumerError } from '../errors.ts'
 import { checkAt, checkLimit, checkReason, firstMax } from '../parking/parked-bounds.ts'
@@ -30,7 +30,6 @@ import * as sql from './postgres-parked-sql.ts'
 import { type ParkedRow, parkedFields, toParked } from './postgres-parking.ts'
 import { toMessage } from './postgres-reactions.ts'
 import { makeTables } from './postgres-tables.ts'
-import { fromText, toText } from './postgres-text.ts'
 
 const turnWaitMs = 10_000
 const connection = { name: 'backstory parked events' }

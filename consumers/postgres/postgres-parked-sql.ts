@@ -4,9 +4,9 @@
  * What a mark means are the rows of `backstory_parked_actions` that have its id, written down first: so no
  * count of them fills memory here, and nothing is looked at twice.
  */
+import { toText } from '../../history/index.ts'
 import { namedBy } from '../parking/parked-bounds.ts'
 import type { ParkedSelection } from '../parking/parked-events.ts'
-import { toText } from './postgres-text.ts'
 
 /** All that a list shows: no bodies, no stacks. */
 const entryColumns = `number, part, state, reason, source, id, type, subject, position, error_group, error_name,

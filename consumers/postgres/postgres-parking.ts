@@ -1,5 +1,6 @@
 /** The parking lot in a consumer's PostgreSQL store. */
 import type { Identity } from '../../events/index.ts'
+import { fromText, toText } from '../../history/index.ts'
 import type {
   NewParked,
   ParkedError,
@@ -11,7 +12,6 @@ import type {
 } from '../parking/parking.ts'
 import { type MessageRow, messageColumns, toMessage } from './postgres-reactions.ts'
 import type { PostgresSession } from './postgres-session.ts'
-import { fromText, toText } from './postgres-text.ts'
 
 /** A row of `backstory_parked`. */
 export interface ParkedRow extends MessageRow {

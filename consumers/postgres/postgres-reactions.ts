@@ -1,8 +1,8 @@
 /** Reactions to come in a consumer's PostgreSQL store. */
 import { type CloudEvent, decodeProperties, encodeProperties, type Message } from '../../events/index.ts'
+import { fromText, toText } from '../../history/index.ts'
 import type { Reaction, ReactionsTransaction } from '../reactions.ts'
 import type { PostgresSession } from './postgres-session.ts'
-import { fromText, toText } from './postgres-text.ts'
 
 interface ReactionRow extends MessageRow {
   readonly number: string

@@ -1,13 +1,12 @@
 /**
  * Looks into a consumer's PostgreSQL store from outside, while the consumer runs or does not.
  */
-import { openPostgres, type PostgresClient, shownAddress } from '../../history/index.ts'
+import { fromText, openPostgres, type PostgresClient, shownAddress } from '../../history/index.ts'
 import { ConsumerError } from '../errors.ts'
 import type { StoredConsumer } from '../sqlite/sqlite-store-reader.ts'
 import { guard } from './postgres-failure.ts'
 import { type CountRow, countParked, toCounts } from './postgres-parking.ts'
 import { type StateRow, selectWaiting, toState } from './postgres-store.ts'
-import { fromText } from './postgres-text.ts'
 
 /**
  * Reads the consumers that a database holds, in order of their names, without disturbing them.

@@ -9,7 +9,14 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Identity } from '../../events/index.ts'
-import { openPostgres, type PostgresClient, shownAddress } from '../../history/index.ts'
+import {
+  fromText,
+  identityKey,
+  openPostgres,
+  type PostgresClient,
+  shownAddress,
+  toText,
+} from '../../history/index.ts'
 import { ConsumerError } from '../errors.ts'
 import { AppliedBlocks, blockOf } from '../marks/applied-blocks.ts'
 import type { Part } from '../parking/parking.ts'
@@ -20,7 +27,6 @@ import { PostgresParking } from './postgres-parking.ts'
 import { PostgresReactions } from './postgres-reactions.ts'
 import { PostgresSession } from './postgres-session.ts'
 import { makeTables } from './postgres-tables.ts'
-import { fromText, identityKey, toText } from './postgres-text.ts'
 
 export interface PostgresStoreOptions<Tx> {
   /** As in `postgres://user:password@host:5432/database`. */

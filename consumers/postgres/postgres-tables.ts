@@ -2,7 +2,7 @@
  * The tables that a consumer's PostgreSQL store has of ours: those of a SQLite store, with the same names,
  * and the leases. They are made in the first schema of the connection's search path.
  *
- * Texts from outside are written as postgres-text.ts has it, and long ones are looked up by a hash.
+ * Texts from outside are written as history/postgres/postgres-text.ts has it, and long ones are looked up by a hash.
  */
 import type { PostgresClient } from '../../history/index.ts'
 

@@ -4,6 +4,7 @@
  */
 import { Checksum, type Identity, sequenceHeader, sequenceOf } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
+import { firstMissing } from '../first-missing.ts'
 import { packedSequence } from '../packed-properties.ts'
 import type {
   Checkpoint,
@@ -385,19 +386,6 @@ const noSequence = { epoch: undefined, sequence: undefined }
 function boundsOf(statements: Statements): { first: number; head: number } {
   const { first, head } = statements.bounds.get() as { first: number | null; head: number }
   return { first: first ?? head + 1, head }
-}
-
-/** The lowest position that a page should have and has not. */
-function firstMissing(
-  page: readonly { readonly position: number }[],
-  { after, upTo, limit, first, head }: Required<Page> & { first: number; head: number },
-): number | undefined {
-  let expected = Math.max(after + 1, first)
-  for (const { position } of page) {
-    if (position !== expected) return expected
-    expected += 1
-  }
-  return page.length === 0 && limit !== 0 && expected <= Math.min(upTo, head) ? expected : undefined
 }
 
 function summarize(statements: Statements, upTo: number): HistorySummary {

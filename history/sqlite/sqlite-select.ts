@@ -4,13 +4,10 @@
  * One subject, or one type, is found by its index, in position order. Any other filter is a scan, which
  * looks at so many positions a call, so that no call takes long and each tells how far it came.
  */
-import { type EventFilter, isIndexed } from '../event-filter.ts'
+import { type EventFilter, isIndexed, scannedMax } from '../event-filter.ts'
 import type { SelectPage } from '../reader.ts'
 import { type EventRow, eventColumns } from '../stored-event.ts'
 import type { SqliteDatabase } from './sqlite.ts'
-
-/** What is looked at in one call where no index serves. */
-const scannedMax = 20_000
 
 export class SqliteSelect {
   readonly #database: SqliteDatabase

@@ -10,9 +10,10 @@ import { hash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { Checksum, encodeProperties, type Message, sequenceHeader, sequenceOf } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
+import { identityTaken, notNext } from '../import-conflict.ts'
 import { packedSequence, packProperties } from '../packed-properties.ts'
 import type { Checkpoint } from '../reader.ts'
-import { type EventRow, eventColumns, type RecordedEvent, RowEvent } from '../stored-event.ts'
+import { type EventRow, eventColumns, RowEvent } from '../stored-event.ts'
 import type { Appended, Batch, HistoryWriter, ImportBatch, NewEvent } from '../writer.ts'
 import { canonicalPath, FileIdentity } from './file-identity.ts'
 import { createSchema, readNote } from './schema.ts'
@@ -323,20 +324,6 @@ function prepareStatements(database: SqliteDatabase) {
 function insertEvent(body: string): string {
   return `INSERT INTO events (${eventColumns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ${body})
     ON CONFLICT (id, source) DO NOTHING`
-}
-
-function notNext(path: string, { position, head }: { position: number; head: number }): HistoryError {
-  return new HistoryError(
-    'HISTORY_CONFLICT',
-    `Position ${position} cannot be imported into ${path}, whose head is ${head}: the next one is ${head + 1}. Import what lies between first, or into another history`,
-  )
-}
-
-function identityTaken(path: string, { position, id, source }: RecordedEvent, taken: number): HistoryError {
-  return new HistoryError(
-    'HISTORY_CONFLICT',
-    `Position ${position} cannot be imported into ${path}: event ${id} of ${source} is there already, at position ${taken}. It is another history; name the one that this was exported from, or a new one`,
-  )
 }
 
 function replaced(path: string): HistoryError {

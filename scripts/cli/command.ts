@@ -113,7 +113,7 @@ export const waitBrokerOption = {
 export const historyOption = {
   type: 'text',
   value: 'FILE',
-  describe: 'The history, a SQLite file',
+  describe: 'The history: a SQLite file, or a postgres:// URL',
   defaultDescription: 'BACKSTORY_HISTORY, backstory.config, ./backstory-history.db',
 } as const
 
