@@ -7,6 +7,7 @@
 export {
   type ArgumentValue,
   applyTopology,
+  type Binding,
   type Broker,
   BrokerError,
   type BrokerErrorCode,

@@ -1,8 +1,10 @@
 /** Stable codes of this folder's errors; a code never changes its meaning. */
 export type BrokerErrorCode =
   | 'BROKER_ACCESS_REFUSED'
+  | 'BROKER_BINDINGS_UNKNOWN'
   | 'BROKER_CHANNEL_LOST'
   | 'BROKER_CLOSED'
+  | 'BROKER_EXCHANGE_MISSING'
   | 'BROKER_MANAGEMENT_INVALID'
   | 'BROKER_QUEUE_LOST'
   | 'BROKER_TOPOLOGY_MISMATCH'
@@ -26,6 +28,7 @@ export class BrokerError extends Error {
 
 const permanentCodes: ReadonlySet<BrokerErrorCode> = new Set([
   'BROKER_ACCESS_REFUSED',
+  'BROKER_BINDINGS_UNKNOWN',
   'BROKER_CLOSED',
   'BROKER_MANAGEMENT_INVALID',
   'BROKER_TOPOLOGY_MISMATCH',

@@ -1,3 +1,10 @@
+export {
+  type Binding,
+  bindingsBeside,
+  bindingsText,
+  catchAllOf,
+  checkBindings,
+} from './bindings.ts'
 export { BrokerChannel, type Delivery } from './channel.ts'
 export { Broker, type BrokerOptions, connectBroker } from './connection.ts'
 export { cursorMessage, cursorNoticeOf } from './cursor-notice.ts'
@@ -6,10 +13,13 @@ export { fenceIdOf, fenceMessage, newFenceId } from './fence.ts'
 export {
   consumerQueueOf,
   deadQueueOf,
+  declareAsRecorded,
+  declareToPublish,
   declareTopology,
   deleteTopology,
   historyQueueOf,
   type QueueToDeclare,
+  type TopologyToDeclare,
 } from './topology.ts'
 export type { ArgumentValue, TopologyDifference } from './topology-inspect.ts'
 export { lintTopology, type TopologyLint, type TopologyLintOptions } from './topology-lint.ts'
@@ -21,5 +31,5 @@ export {
   type TopologyToDelete,
 } from './topology-plan.ts'
 export type { TopologyFinding, TopologyFindingCode } from './topology-rules.ts'
-export type { NotJudged, TopologyItem, TopologyToDeclare } from './topology-survey.ts'
+export type { NotJudged, TopologyItem } from './topology-survey.ts'
 export { redactUrl } from './url.ts'

@@ -38,6 +38,8 @@ export interface ManagedConsumer {
 export interface Destination {
   readonly name: string
   readonly type: 'queue' | 'exchange'
+  readonly routingKey: string
+  readonly arguments: Readonly<Record<string, string | number | boolean>>
 }
 
 export type Arguments = Readonly<Record<string, unknown>>
@@ -105,8 +107,18 @@ export class ManagementApi {
   async destinations(exchange: string): Promise<Destination[]> {
     const path = `exchanges/${this.#virtualHost}/${encodeURIComponent(exchange)}/bindings/source`
     return listOf(await this.#get(path)).map((found) => {
-      const { destination, destination_type: type } = recordOf(found)
-      return { name: String(destination), type: type === 'exchange' ? 'exchange' : 'queue' }
+      const {
+        destination,
+        destination_type: type,
+        routing_key: routingKey,
+        arguments: given,
+      } = recordOf(found)
+      return {
+        name: String(destination),
+        type: type === 'exchange' ? 'exchange' : 'queue',
+        routingKey: textOf(routingKey) ?? '',
+        arguments: recordOf(given) as Destination['arguments'],
+      }
     })
   }
 

@@ -9,6 +9,7 @@ import { answered } from './answer.ts'
 import type { BrokerChannel } from './channel.ts'
 import type { Broker } from './connection.ts'
 import { BrokerError, replyCodeOf, replyCodes } from './errors.ts'
+import { inequivalentIn } from './inequivalent.ts'
 import type { WantedQueue } from './topology.ts'
 
 export type ArgumentValue = string | number | boolean | undefined
@@ -148,22 +149,11 @@ function lost(what: string, cause: unknown): BrokerError {
   })
 }
 
-/**
- * The broker's words for it, the same from 3.10 to 4.x: `inequivalent arg 'x-max-length' for queue 'q' in
- * vhost '/': received none but current is the value '20' of type 'long'`. Nothing decides by them: they
- * tell a person what a 406 is about.
- */
-const inequivalent =
-  /inequivalent arg '([^']+)' for .* but current is (none|.*?'(.*?)'(?: of type '\w+')?)"?$/
-
 function differenceIn(message: string, wanted: Readonly<Record<string, ArgumentValue>>): TopologyDifference {
-  const [, property, current, value = ''] = inequivalent.exec(message) ?? []
-  if (property === undefined) return { property: 'declaration', wanted: undefined, found: message }
-  return {
-    property,
-    wanted: wanted[property],
-    found: current === 'none' ? undefined : argumentOf(value),
-  }
+  const refusal = inequivalentIn(message)
+  if (refusal === undefined) return { property: 'declaration', wanted: undefined, found: message }
+  const { property, found } = refusal
+  return { property, wanted: wanted[property], found: found === undefined ? undefined : argumentOf(found) }
 }
 
 function argumentOf(text: string): ArgumentValue {

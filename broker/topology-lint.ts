@@ -145,7 +145,11 @@ class Lint {
   /** Queues that are bound, and that were not named. */
   async #others(management: ManagementApi, { exchange, wanted, managed }: ExchangeSurvey): Promise<void> {
     const here = new Set(wanted.map(({ name }) => name))
-    const others = (managed?.destinations ?? []).filter(
+    // A queue may be bound several times.
+    const destinations = new Map(
+      (managed?.destinations ?? []).map(({ name, type }) => [`${type} ${name}`, { name, type }]),
+    )
+    const others = [...destinations.values()].filter(
       ({ name, type }) => type === 'exchange' || !here.has(name),
     )
     for (const { name, type } of others.slice(0, queuesMax)) {

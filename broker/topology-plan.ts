@@ -6,15 +6,9 @@
  */
 import type { Broker } from './connection.ts'
 import { BrokerError } from './errors.ts'
-import { deadQueueOf, declareTopology, type QueueToDeclare } from './topology.ts'
+import { deadQueueOf, declareTopology, type QueueToDeclare, type TopologyToDeclare } from './topology.ts'
 import { type ArgumentValue, queueCounts } from './topology-inspect.ts'
-import {
-  managementOf,
-  type NotJudged,
-  surveyExchange,
-  type TopologyItem,
-  type TopologyToDeclare,
-} from './topology-survey.ts'
+import { managementOf, type NotJudged, surveyExchange, type TopologyItem } from './topology-survey.ts'
 
 export interface TopologyOptions {
   readonly topologies: readonly TopologyToDeclare[]

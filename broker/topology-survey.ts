@@ -4,7 +4,9 @@
  * Over AMQP alone a difference shows as the first one only, and a binding not at all: what cannot be seen is
  * `unknown` and told as not judged, never taken for right.
  */
+import { type Binding, bindingsBeside, catchAllOf, checkBindings } from './bindings.ts'
 import type { Broker } from './connection.ts'
+import { BrokerError } from './errors.ts'
 import {
   type Arguments,
   type Destination,
@@ -12,7 +14,7 @@ import {
   type ManagedQueue,
   ManagementApi,
 } from './management.ts'
-import { historyQueueOf, type QueueToDeclare, type WantedQueue, wantedQueues } from './topology.ts'
+import { historyQueueOf, type TopologyToDeclare, type WantedQueue, wantedQueues } from './topology.ts'
 import {
   type ArgumentValue,
   type Inspected,
@@ -22,12 +24,6 @@ import {
   wantedExchange,
   wantedOfQueue,
 } from './topology-inspect.ts'
-
-/** An exchange and the queues of its consumers, as `declareTopology()` takes them. */
-export interface TopologyToDeclare {
-  readonly exchange: string
-  readonly queues?: readonly QueueToDeclare[]
-}
 
 export interface TopologyItem {
   readonly kind: 'exchange' | 'queue' | 'binding'
@@ -72,23 +68,49 @@ export interface ExchangeSurvey {
  */
 export async function surveyExchange(
   broker: Broker,
-  { exchange, queues = [] }: TopologyToDeclare,
+  { exchange, queues = [], bindings: asked }: TopologyToDeclare,
   { management }: { management: ManagementApi | undefined },
 ): Promise<ExchangeSurvey> {
   const wanted = [historyQueueOf(exchange), ...queues].flatMap(wantedQueues)
   const managed = management && (await manage(management, { exchange, wanted }))
-  const ofExchange = await inspectExchange(broker, exchange)
+  const { inspected: ofExchange, isOurs, bindings } = await inspectForeign(broker, { exchange, asked })
   const names = { name: exchange, exchange }
-  const items = [itemOf('exchange', names, ofExchange, { wanted: wantedExchange, there: managed?.exchange })]
+  const expected = isOurs ? { wanted: wantedExchange, there: managed?.exchange } : notOurs
+  const items = [itemOf('exchange', names, ofExchange, expected)]
   for (const queue of wanted) {
     const { name, isBound } = queue
     const found = await inspectQueue(broker, queue)
     const there = managed?.queues.get(name)
     items.push(itemOf('queue', { name, exchange }, found, { wanted: wantedOfQueue(queue.arguments), there }))
     const isThere = found.state !== 'missing' && ofExchange.state !== 'missing'
-    if (isBound) items.push(bindingOf({ name, exchange }, { isThere, managed }))
+    if (isBound) items.push(bindingOf({ name, exchange }, { isThere, managed, bindings }))
   }
   return { exchange, items, notJudged: notJudgedOf(items, { managed }), wanted, managed }
+}
+
+/** Nothing is wanted of an exchange that somebody else declares. */
+const notOurs = { wanted: {}, there: undefined }
+
+/** The exchange as `declareTopology()` would find it, and how it would bind. Declares nothing. */
+async function inspectForeign(
+  broker: Broker,
+  { exchange, asked }: { exchange: string; asked: readonly Binding[] | undefined },
+): Promise<{ inspected: Inspected; isOurs: boolean; bindings: readonly Binding[] }> {
+  if (asked !== undefined) {
+    checkBindings(asked)
+    const { state } = await inspectExchange(broker, exchange)
+    const inspected: Inspected = { state: state === 'missing' ? 'missing' : 'present' }
+    return { inspected, isOurs: false, bindings: asked }
+  }
+  const inspected = await inspectExchange(broker, exchange)
+  if (inspected.state !== 'differs') return { inspected, isOurs: true, bindings: [{}] }
+  try {
+    const bindings = await catchAllOf(broker, { exchange })
+    return { inspected: { state: 'present' }, isOurs: false, bindings: bindings ?? [{}] }
+  } catch (error) {
+    if (!(error instanceof BrokerError) || error.code !== 'BROKER_BINDINGS_UNKNOWN') throw error
+    return { inspected, isOurs: true, bindings: [{}] }
+  }
 }
 
 export function managementOf(broker: Broker, url: string | undefined): ManagementApi | undefined {
@@ -136,9 +158,16 @@ function itemOf(
 
 function bindingOf(
   names: { name: string; exchange: string },
-  { isThere, managed }: { isThere: boolean; managed: ManagedTopology | undefined },
+  {
+    isThere,
+    managed,
+    bindings,
+  }: { isThere: boolean; managed: ManagedTopology | undefined; bindings: readonly Binding[] },
 ): TopologyItem {
-  const isBound = managed?.destinations.some(({ name, type }) => type === 'queue' && name === names.name)
+  const found = managed?.destinations.filter(({ name, type }) => type === 'queue' && name === names.name)
+  // Of a fanout exchange any binding does.
+  const isFanout = managed?.exchange?.type === 'fanout'
+  const isBound = found && found.length > 0 && (isFanout || bindingsBeside(bindings, found).length === 0)
   const state = !isThere ? 'missing' : isBound === undefined ? 'unknown' : isBound ? 'present' : 'missing'
   return { kind: 'binding', ...names, state, differences: [] }
 }

@@ -1,5 +1,5 @@
 /**
- * The topology: a durable fanout exchange, its history queue, and a queue a consumer.
+ * The topology: a durable fanout exchange, or one that is there, its history queue, and a queue a consumer.
  *
  * Publisher, recorder and consumer each declare all they rely on, so the order in which they start does
  * not matter. The delivery limit is explicit and very high: without one RabbitMQ 4 drops a whole
@@ -11,6 +11,7 @@
  * RabbitMQ would nack every publish to the exchange.
  */
 import { answered } from './answer.ts'
+import { type Binding, catchAllOf, checkBindings, requireExchange, wholeOf } from './bindings.ts'
 import type { Broker } from './connection.ts'
 import { BrokerError, replyCodeOf, replyCodes } from './errors.ts'
 
@@ -35,31 +36,120 @@ export type QueueToDeclare =
       readonly lengthMax?: number
     }
 
+/** An exchange and the queues of its consumers. */
+export interface TopologyToDeclare {
+  readonly exchange: string
+  readonly queues?: readonly QueueToDeclare[]
+  /**
+   * How the queues are bound to an exchange that somebody else declares, and that must be there. Default: a
+   * durable fanout is declared; an exchange that is there as something else is left so, and all is caught.
+   */
+  readonly bindings?: readonly Binding[]
+}
+
 /**
  * Declares the exchange and, bound to it, the history queue and further queues, with their dead-letter
- * queues. Declaring again what is there does nothing.
+ * queues. Declaring again what is there does nothing; a binding is never taken away.
  *
- * @throws TypeError for a `lengthMax` that is no positive integer.
- * @throws BrokerError `BROKER_TOPOLOGY_MISMATCH` where something of that name exists with other
- *   arguments; `BROKER_ACCESS_REFUSED` where the user may not declare it; else as `openChannel()` does.
+ * @throws TypeError for a `lengthMax` that is no positive integer, and for `bindings` that are none.
+ * @throws BrokerError `BROKER_TOPOLOGY_MISMATCH` where a queue of that name exists with other
+ *   arguments; `BROKER_ACCESS_REFUSED` where the user may not declare it; `BROKER_EXCHANGE_MISSING` with
+ *   `bindings`, `BROKER_BINDINGS_UNKNOWN` without; else as `openChannel()` does.
  */
 export async function declareTopology(
   broker: Broker,
-  {
-    exchange,
-    queues = [],
-    signal,
-  }: { exchange: string; queues?: readonly QueueToDeclare[]; signal?: AbortSignal },
+  { exchange, queues = [], bindings, signal }: TopologyToDeclare & { readonly signal?: AbortSignal },
 ): Promise<void> {
   const wanted = [historyQueueOf(exchange), ...queues].flatMap(wantedQueues)
+  if (bindings === undefined) {
+    const all = await catchAllOf(broker, { exchange, signal })
+    await declareQueues(broker, { exchange, wanted, bindings: all ?? [{}], signal })
+  } else {
+    checkBindings(bindings)
+    await requireExchange(broker, { exchange, signal })
+    await declareQueues(broker, { exchange, wanted, bindings, signal })
+  }
+}
+
+/**
+ * As `declareTopology()`, for a consumer: it may not choose how an exchange of somebody else is recorded.
+ *
+ * @param options.bindings - As the history has them; undefined where it has none.
+ * @throws BrokerError as that does; `BROKER_BINDINGS_UNKNOWN` for an exchange of somebody else that no
+ *   recorder has bound yet.
+ */
+export async function declareAsRecorded(
+  broker: Broker,
+  { bindings, ...topology }: TopologyToDeclare & { readonly signal?: AbortSignal },
+): Promise<void> {
+  if (bindings !== undefined) return await declareTopology(broker, { ...topology, bindings })
+  const { exchange, queues = [], signal } = topology
+  if ((await catchAllOf(broker, topology)) !== undefined) throw notYetRecorded(exchange)
+  const wanted = [historyQueueOf(exchange), ...queues].flatMap(wantedQueues)
+  await declareQueues(broker, { exchange, wanted, bindings: [{}], signal })
+}
+
+/**
+ * As `declareTopology()`, for a publisher: to an exchange of somebody else the history queue must be there.
+ * How that is bound is its recorder's to know.
+ *
+ * @throws BrokerError as `declareAsRecorded()` does.
+ */
+export async function declareToPublish(
+  broker: Broker,
+  { exchange, signal }: { readonly exchange: string; readonly signal?: AbortSignal },
+): Promise<void> {
+  try {
+    await declareAsRecorded(broker, { exchange, signal })
+  } catch (error) {
+    const isForeign = error instanceof BrokerError && error.code === 'BROKER_BINDINGS_UNKNOWN'
+    if (!isForeign || !(await hasQueue(broker, historyQueueOf(exchange)))) throw error
+  }
+}
+
+async function hasQueue(broker: Broker, name: string): Promise<boolean> {
+  const channel = await broker.openChannel()
+  try {
+    await answered(`Queue ${name}`, channel.raw.checkQueue(name))
+    return true
+  } catch (error) {
+    if (replyCodeOf(error) === undefined) throw declarationError(`Queue ${name}`, error)
+    return false
+  } finally {
+    await channel.close()
+  }
+}
+
+function notYetRecorded(exchange: string): BrokerError {
+  return new BrokerError(
+    'BROKER_BINDINGS_UNKNOWN',
+    `Exchange ${exchange} is no plain durable fanout, and nothing says yet how its history is bound: start its recorder first`,
+  )
+}
+
+async function declareQueues(
+  broker: Broker,
+  {
+    exchange,
+    wanted,
+    bindings,
+    signal,
+  }: {
+    exchange: string
+    wanted: readonly WantedQueue[]
+    bindings: readonly Binding[]
+    signal: AbortSignal | undefined
+  },
+): Promise<void> {
   // A channel of its own: a refused declaration ends the channel it was made on.
   const channel = await broker.openChannel({ signal })
   try {
     const { raw } = channel
-    await naming(`Exchange ${exchange}`, () => raw.assertExchange(exchange, 'fanout', { durable: true }))
     for (const { name, isBound, arguments: given } of wanted) {
       await naming(`Queue ${name}`, () => raw.assertQueue(name, { durable: true, arguments: given }))
-      if (isBound) await naming(`Binding of ${name}`, () => raw.bindQueue(name, exchange, ''))
+      if (!isBound) continue
+      for (const { routingKey, arguments: table } of bindings.map(wholeOf))
+        await naming(`Binding of ${name}`, () => raw.bindQueue(name, exchange, routingKey, table))
     }
   } finally {
     await channel.close()

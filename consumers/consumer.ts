@@ -310,7 +310,7 @@ class RunningConsumer<Tx> implements Consumer {
       onReactions: () => reactor.wake(),
     })
     const fenceBroker = this.#fenceBroker
-    const queue = { exchange, consumer, prefetch, lengthMax: queueLengthMax }
+    const queue = { exchange, history: this.#history, consumer, prefetch, lengthMax: queueLengthMax }
     const link = queueLink(this.#broker, { fenceBroker, ...queue, signal })
     const handOver = new HandOver({
       ...this.#parts,

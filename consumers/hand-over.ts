@@ -98,7 +98,11 @@ export class HandOver {
     const { link, applier, clock, settleMs, signal } = this.#options
     this.#waitingFor = 'broker'
     await applier.enter('replaying')
-    await link.bind()
+    while (!(await link.bind())) {
+      this.#wait('recorder')
+      await clock.sleep(bindRetryMs)
+      if (signal.aborted) return 'stopped'
+    }
     await clock.sleep(settleMs)
     const fence = this.#newProbe('history')
     fence.nudge()
@@ -321,6 +325,7 @@ export class HandOver {
 }
 
 const fencePollMs = 20
+const bindRetryMs = 1_000
 /** A recorder at work stores a fence within milliseconds; without one, say what is awaited. */
 const recorderPatienceMs = 2_000
 const historyRetryMs = 250

@@ -4,8 +4,11 @@
 import type { CloudEvent } from '../events/index.ts'
 
 export interface Link {
-  /** Declares and binds the consumer's queue; the queue keeps what is routed from here on. */
-  bind(): Promise<void>
+  /**
+   * Declares and binds the consumer's queue; the queue keeps what is routed from here on. False where it is
+   * not known yet how: the exchange is somebody else's, and no recorder has bound it.
+   */
+  bind(): Promise<boolean>
   /** Sends a fence straight to the history queue or to the consumer's own; resolves when confirmed. */
   fence(queue: 'history' | 'own', id: string): Promise<void>
   /** Tells the recorder how far the consumer has come; resolves when confirmed, at once where it cannot be. */

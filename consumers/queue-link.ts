@@ -3,24 +3,28 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
+  type Binding,
   type Broker,
   type BrokerChannel,
   BrokerError,
   consumerQueueOf,
   cursorMessage,
   type Delivery,
-  declareTopology,
+  declareAsRecorded,
   fenceIdOf,
   fenceMessage,
   historyQueueOf,
 } from '../broker/index.ts'
 import { attributesOf, type Message, MessageEvent } from '../events/index.ts'
+import { type HistoryReader, isTransient, readBindings } from '../history/index.ts'
 import type { Link, LiveDelivery, LiveSession } from './link.ts'
 
 export interface QueueLinkOptions {
   /** Sends the fences. RabbitMQ may stop reading from a connection that publishes: not that of the queue. */
   readonly fenceBroker: Broker
   readonly exchange: string
+  /** Says how the exchange is bound. */
+  readonly history: HistoryReader
   readonly consumer: string
   readonly prefetch: number
   /** Messages in the queue, at most; undefined for no limit. */
@@ -31,12 +35,27 @@ export interface QueueLinkOptions {
 
 export function queueLink(
   broker: Broker,
-  { fenceBroker, exchange, consumer, prefetch, lengthMax, signal }: QueueLinkOptions,
+  { fenceBroker, exchange, history, consumer, prefetch, lengthMax, signal }: QueueLinkOptions,
 ): Link {
   const queue = consumerQueueOf(exchange, consumer)
   let session: QueueSession | undefined
+  let bindings: readonly Binding[] | undefined
   return {
-    bind: () => declareTopology(broker, { exchange, queues: [{ name: queue, lengthMax }], signal }),
+    async bind() {
+      try {
+        bindings = (await readBindings(history)) ?? bindings
+      } catch (error) {
+        // While the history is away, the queue is bound as it was.
+        if (!isTransient(error)) throw error
+      }
+      try {
+        await declareAsRecorded(broker, { exchange, queues: [{ name: queue, lengthMax }], bindings, signal })
+        return true
+      } catch (error) {
+        if (error instanceof BrokerError && error.code === 'BROKER_BINDINGS_UNKNOWN') return false
+        throw error
+      }
+    },
     async fence(target, id) {
       if (target === 'history')
         return await send(fenceBroker, fenceMessage(historyQueueOf(exchange), id), signal)

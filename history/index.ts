@@ -33,6 +33,7 @@ export type {
   SelectPage,
 } from './reader.ts'
 export { BatchSizes, type SizeCounts } from './recorder/batch-sizes.ts'
+export { readBindings } from './recorder/bindings-note.ts'
 export {
   type Recorder,
   type RecorderOptions,

@@ -12,7 +12,7 @@ import {
   BrokerError,
   type BrokerOptions,
   connectBroker,
-  declareTopology,
+  declareToPublish,
 } from '../broker/index.ts'
 import type { Logger, Message } from '../events/index.ts'
 import { PublishError } from './errors.ts'
@@ -127,7 +127,7 @@ export class Dispatcher {
   async #serveChannel(): Promise<void> {
     const { exchange } = this.#options
     const { signal } = this.#stop
-    await declareTopology(this.#broker, { exchange, signal })
+    await declareToPublish(this.#broker, { exchange, signal })
     const channel = await this.#broker.openChannel({ confirm: true, signal })
     const stop = () => void channel.close()
     this.#stop.signal.addEventListener('abort', stop)
@@ -160,7 +160,7 @@ export class Dispatcher {
   /** A publish that no queue took says that the history queue is gone: the next one finds it again. */
   #restoreTopology(): Promise<void> {
     const { exchange, logger } = this.#options
-    this.#restoring ??= declareTopology(this.#broker, { exchange })
+    this.#restoring ??= declareToPublish(this.#broker, { exchange })
       .catch((error: Error) =>
         logger.warn('publisher.topology-not-restored', { exchange, error: error.message }),
       )

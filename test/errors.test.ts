@@ -90,14 +90,22 @@ for (const [what, change] of [
   })
 }
 
-test('an exchange of another type is BROKER_TOPOLOGY_MISMATCH, which names both types', soon, async (t) => {
-  const place = await newExchange(t)
-  await withChannel(place, (channel) => channel.assertExchange(place.exchange, 'topic', { durable: true }))
-  await assertRefused(t, place, {
-    code: 'BROKER_TOPOLOGY_MISMATCH',
-    says: [new RegExp(`^Exchange ${place.exchange} `), /'topic'/, /'fanout'/, /Rename .* or delete/],
-  })
-})
+test(
+  'an exchange that nothing binds whole is BROKER_BINDINGS_UNKNOWN, which names its type',
+  soon,
+  async (t) => {
+    const place = await newExchange(t)
+    await withChannel(place, (channel) => channel.assertExchange(place.exchange, 'direct', { durable: true }))
+    const told = {
+      code: 'BROKER_BINDINGS_UNKNOWN',
+      says: [new RegExp(`^Exchange ${place.exchange} `), /type direct/, /name the bindings/],
+    }
+    const publisher = openPublisher(publisherOptions(place))
+    t.after(() => publisher.close())
+    await assertTold(publisher.publish({ type: 'order.placed' }), BrokerError, told)
+    await assertTold(startRecorder(recorderOptions(place)).started(), BrokerError, told)
+  },
+)
 
 test(
   'a queue with other arguments is BROKER_TOPOLOGY_MISMATCH, which names what differs',

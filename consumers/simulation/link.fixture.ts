@@ -51,12 +51,13 @@ export class SimLink implements Link {
     this.#onLost.clear()
   }
 
-  async bind(): Promise<void> {
+  async bind(): Promise<boolean> {
     const { exchange, consumer, life } = this.#options
     await this.#request(() => {
       exchange.bind(consumer)
     })
     this.#boundAt = life.timeline.now()
+    return true
   }
 
   async fence(target: 'history' | 'own', id: string): Promise<void> {

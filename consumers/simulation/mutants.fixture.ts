@@ -25,7 +25,7 @@ export const mutants: readonly Mutant[] = [
     tampering: {
       link: (link) =>
         overLink(link, {
-          bind: async () => {},
+          bind: async () => true,
           async fence(queue, id) {
             await link.fence(queue, id)
             if (queue === 'history') await link.bind()

@@ -9,10 +9,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
+  type Binding,
   Broker,
   type BrokerChannel,
   BrokerError,
   type BrokerOptions,
+  checkBindings,
   connectBroker,
   declareTopology,
   historyQueueOf,
@@ -22,6 +24,7 @@ import { HistoryError, isTransient } from '../errors.ts'
 import { openHistoryWriter } from '../open-history.ts'
 import type { HistoryWriter } from '../writer.ts'
 import { BatchSizes, type SizeCounts } from './batch-sizes.ts'
+import { settleBindings } from './bindings-note.ts'
 import { type Cut, Intake } from './recorder-intake.ts'
 import { QueueWatch } from './recorder-watch.ts'
 
@@ -29,6 +32,11 @@ export interface RecorderOptions {
   /** URL or URLs of the broker, or a connection to share, which `close()` then leaves open. */
   readonly broker: BrokerOptions['url'] | Broker
   readonly exchange: string
+  /**
+   * How to bind to an exchange that somebody else declares; kept in the history, which its consumers follow.
+   * Default: as the history says; else so that all is caught. A direct exchange has no such binding.
+   */
+  readonly bindings?: readonly Binding[]
   /** Path of a SQLite file, made where missing. */
   readonly history: string
   /** Where another recorder writes this history: wait and take over. Default false: an error. */
@@ -85,7 +93,8 @@ export interface Recorder {
  *
  * What ends it (see `stopped`): HistoryError `HISTORY_LOCKED` without `standby`, `HISTORY_CORRUPT`,
  * `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_REPLACED`, `HISTORY_DRIVER_MISSING`, and
- * `HISTORY_UNAVAILABLE` where the file cannot be opened; BrokerError `BROKER_ACCESS_REFUSED`, `BROKER_TOPOLOGY_MISMATCH`.
+ * `HISTORY_UNAVAILABLE` where the file cannot be opened; BrokerError `BROKER_ACCESS_REFUSED`, `BROKER_TOPOLOGY_MISMATCH`,
+ * `BROKER_BINDINGS_UNKNOWN`, and at its start `BROKER_EXCHANGE_MISSING`.
  *
  * @throws TypeError for an option out of its range.
  */
@@ -96,6 +105,7 @@ export function startRecorder(options: RecorderOptions): Recorder {
 function resolveOptions({
   broker,
   exchange,
+  bindings,
   history,
   standby = false,
   prefetch = 2_000,
@@ -116,7 +126,8 @@ function resolveOptions({
     if (Number.isInteger(value) && value >= 1 && value <= max) continue
     throw new TypeError(`Expected \`${name}\` to be an integer from 1 to ${max}, got ${value}`)
   }
-  return { broker, exchange, history, standby, prefetch, batchMax, batchWaitMs, lookMs, logger }
+  if (bindings !== undefined) checkBindings(bindings)
+  return { broker, exchange, bindings, history, standby, prefetch, batchMax, batchWaitMs, lookMs, logger }
 }
 
 const retryMsMin = 100
@@ -132,6 +143,7 @@ class QueueRecorder implements Recorder {
   #markStarted!: () => void
   #writer: HistoryWriter | undefined
   #state: RecorderStatus['state'] = 'connecting'
+  #hasStarted = false
   #head = 0
   #recorded = 0
   #duplicates = 0
@@ -242,7 +254,7 @@ class QueueRecorder implements Recorder {
         await this.#serveChannel(writer)
       } catch (error) {
         if (this.#stop.signal.aborted) return
-        if (isPermanent(error)) throw error
+        if (isPermanent(error) || (isMissing(error) && !this.#hasStarted)) throw error
         logger.warn('recorder.interrupted', { exchange, error: this.#noted(error) })
         await sleep(retryMsMin, undefined, { signal: this.#stop.signal }).catch(() => {})
       }
@@ -250,8 +262,10 @@ class QueueRecorder implements Recorder {
   }
 
   async #serveChannel(writer: HistoryWriter): Promise<void> {
-    const { exchange, prefetch, batchMax, batchWaitMs, lookMs, logger } = this.#options
-    await declareTopology(this.#broker, { exchange, signal: this.#stop.signal })
+    const { exchange, bindings: asked, prefetch, batchMax, batchWaitMs, lookMs, logger } = this.#options
+    const { signal } = this.#stop
+    const bindings = await settleBindings(writer, { broker: this.#broker, exchange, asked, signal })
+    await declareTopology(this.#broker, { exchange, bindings, signal })
     const unsettled = await writer.unsettled()
     const intake = new Intake({ unsettled, prefetch, batchMax, batchWaitMs })
     const recordedBefore = this.#head
@@ -270,6 +284,7 @@ class QueueRecorder implements Recorder {
       this.#watch.keepLooking(channel, lookMs)
       this.#state = 'recording'
       logger.info('recorder.recording', { exchange, head: this.#head })
+      this.#hasStarted = true
       this.#markStarted()
       while (channel.isOpen && !this.#stop.signal.aborted) {
         await intake.ready()
@@ -352,5 +367,11 @@ class QueueRecorder implements Recorder {
 }
 
 function isPermanent(error: unknown): boolean {
-  return error instanceof HistoryError || (error instanceof BrokerError && error.isPermanent)
+  if (error instanceof HistoryError) return !isTransient(error)
+  return error instanceof BrokerError && error.isPermanent
+}
+
+/** An exchange of somebody else that has been there may come back. */
+function isMissing(error: unknown): boolean {
+  return error instanceof BrokerError && error.code === 'BROKER_EXCHANGE_MISSING'
 }

@@ -1,5 +1,6 @@
 /** What the topology commands take: exchanges, the modules of their consumers, and the management API. */
 import type { Broker, TopologyOptions, TopologyToDeclare } from '../../broker/index.ts'
+import { bindingOptions, bindingsOf } from './binding-options.ts'
 import type { Cli } from './cli.ts'
 import { brokerOption, jsonOption, waitBrokerOption } from './command.ts'
 import { CliError, usageError } from './errors.ts'
@@ -17,6 +18,7 @@ export const topologyOptions = {
     value: 'FILE',
     describe: 'A .ts or .js file that exports consumers of these exchanges; may be given several times',
   },
+  ...bindingOptions,
   management: {
     type: 'text',
     value: 'URL',
@@ -31,6 +33,8 @@ export const topologyOptions = {
 interface Typed {
   readonly exchange: readonly string[]
   readonly consumer: readonly string[]
+  readonly binding: readonly string[]
+  readonly 'binding-headers': readonly string[]
   readonly management: string | undefined
   readonly broker: string | undefined
   readonly 'wait-broker': number | undefined
@@ -67,8 +71,11 @@ function managementOf(cli: Cli, typed: string | undefined): string | undefined {
 
 async function topologiesOf(
   cli: Cli,
-  { exchange, consumer }: Pick<Typed, 'exchange' | 'consumer'>,
+  { exchange, consumer, ...typed }: Omit<Typed, 'management' | 'broker' | 'wait-broker'>,
 ): Promise<TopologyToDeclare[]> {
+  const bindings = bindingsOf(typed)
+  if (bindings !== undefined && exchange.length > 1)
+    throw usageError('--binding and --binding-headers are of one exchange: name it alone')
   const { consumerQueueOf } = await import('../../broker/index.ts')
   const queues = new Map(
     [...new Set(exchange)].map((name) => [name, new Map<string, { name: string; lengthMax?: number }>()]),
@@ -85,5 +92,9 @@ async function topologiesOf(
       ofExchange.set(name, { name, lengthMax: definition.queueLengthMax })
     }
   }
-  return [...queues].map(([name, ofExchange]) => ({ exchange: name, queues: [...ofExchange.values()] }))
+  return [...queues].map(([name, ofExchange]) => ({
+    exchange: name,
+    queues: [...ofExchange.values()],
+    ...(bindings && { bindings }),
+  }))
 }

@@ -1,5 +1,6 @@
 /** `backstory record`: the recorder of an exchange. */
 import type { Recorder, RecorderStatus } from '../../../history/index.ts'
+import { bindingOptions, bindingsOf } from '../binding-options.ts'
 import type { Cli } from '../cli.ts'
 import { brokerOption, defineCommand, historyOption, jsonOption, waitBrokerOption } from '../command.ts'
 import { exitCodes } from '../errors.ts'
@@ -11,11 +12,17 @@ import { shutdownOption } from '../shutdown-option.ts'
 export const recordCommand = defineCommand({
   name: 'record',
   summary: 'Record every event of an exchange, until it is interrupted',
-  positionals: { exchange: { kind: 'one', describe: 'A durable fanout exchange, made where missing' } },
+  positionals: {
+    exchange: {
+      kind: 'one',
+      describe: 'A durable fanout exchange, made where missing, or any that is there',
+    },
+  },
   options: {
     broker: brokerOption,
     'wait-broker': waitBrokerOption,
     history: historyOption,
+    ...bindingOptions,
     standby: { type: 'flag', describe: 'Where another recorder writes the history: wait, and take over' },
     prefetch: {
       type: 'integer',
@@ -40,9 +47,11 @@ export const recordCommand = defineCommand({
     ['record orders', 'Record the exchange orders into ./backstory-history.db'],
     ['record orders --history orders.db --standby', 'Take over when the other recorder ends'],
     ['record orders --json --every 60', 'A status a minute, for a program'],
+    ['record events --binding order.placed --binding order.paid', 'Two routing keys of a direct exchange'],
     ['record orders --health 9464', 'With /livez, /readyz and /metrics on that port'],
   ],
   async run({ exchange, broker, history, standby, prefetch, batch, every, json, ...rest }, cli) {
+    const bindings = bindingsOf(rest)
     const { value: path } = await cli.history(history)
     const signal = cli.stopSignal({ timeoutMs: rest['shutdown-timeout'] * 1_000 })
     await using health = await openHealth(cli, rest)
@@ -56,6 +65,7 @@ export const recordCommand = defineCommand({
       await using recorder = startRecorder({
         broker: connection,
         exchange,
+        bindings,
         history: path,
         standby,
         prefetch,
