@@ -20,7 +20,10 @@ export interface ConsumerOptions {
   readonly store: string
   /** Pause between binding the queue and sending the fence, in milliseconds. Default 1,000; 0 allowed. */
   readonly settleMs?: number
-  /** Events a transaction while replaying. Default 500. */
+  /**
+   * Events a transaction while replaying, at most: it begins with up to 500, and takes more of quick ones and
+   * fewer of slow ones. Default 2,000.
+   */
   readonly replayBatch?: number
   /** Events a transaction while live, at most. Default 100. */
   readonly liveBatch?: number
@@ -44,7 +47,7 @@ export function resolveOptions({
   history,
   store,
   settleMs = 1_000,
-  replayBatch = 500,
+  replayBatch = 2_000,
   liveBatch = 100,
   prefetch = 1_000,
   auditMs = 100,

@@ -115,6 +115,8 @@ const retryMs = 250
  * that is replayed would halve the speed of replays.
  */
 const rememberMsMax = 30_000
+/** Events that are taken one by one after a process that died at work; the rest of a batch comes with the next start. */
+const carefulMax = 500
 
 class RunningConsumer<Tx> implements Consumer {
   readonly stopped: Promise<void>
@@ -302,7 +304,7 @@ class RunningConsumer<Tx> implements Consumer {
     const applier = await Applier.open({
       ...this.#parts,
       store: openStore,
-      carefulMax: Math.max(replayBatch, liveBatch),
+      carefulMax: Math.min(carefulMax, Math.max(replayBatch, liveBatch)),
       care,
       rememberMs: Math.min(inboxKeepMs, rememberMsMax),
       clock,

@@ -122,6 +122,7 @@ export class HandOver {
   /** Steps 3 and 4. What the history holds already is replayed while the fence is on its way. */
   async #replayUntil(fence: Probe): Promise<void> {
     const { consumer, history, applier, clock, replayBatch, signal } = this.#options
+    let limit = Math.min(firstReplayBatch, replayBatch)
     for (let waitedMs = 0; !signal.aborted; ) {
       const seen = await this.#whenReachable(async () => {
         // The fence first: it covers what the page read after it shows.
@@ -129,7 +130,7 @@ export class HandOver {
         const fenceAt = await history.fence(fence.id)
         const bounds = await history.bounds()
         const upTo = fenceAt ?? bounds.head
-        const page = await history.read({ after: applier.state.cursor, upTo, limit: replayBatch })
+        const page = await history.read({ after: applier.state.cursor, upTo, limit })
         return { fenceAt, bounds, page }
       })
       if (seen === undefined) return
@@ -140,8 +141,10 @@ export class HandOver {
       this.#behindSince = page[0]?.recordedAt.getTime()
       if (page.length > 0) {
         this.#waitingFor = undefined
+        const startedAt = clock.now()
         await applier.replay(page)
         this.#teller.nudge(applier.state.cursor)
+        limit = nextBatch(limit, { tookMs: clock.now() - startedAt, replayBatch })
         // SQLite answers without leaving this turn: heartbeats, signals and timers need one of their own.
         await clock.sleep(0)
         waitedMs = 0
@@ -324,6 +327,16 @@ export class HandOver {
   }
 }
 
+/** A commit costs the same for 2,000 quick events as for 100; behind slow handlers it would come too late. */
+function nextBatch(limit: number, { tookMs, replayBatch }: { tookMs: number; replayBatch: number }): number {
+  if (tookMs < quickReplayMs) return Math.min(limit * 2, replayBatch)
+  if (tookMs > slowReplayMs) return Math.max(1, Math.floor(limit / 2))
+  return limit
+}
+
+const firstReplayBatch = 500
+const quickReplayMs = 100
+const slowReplayMs = 500
 const fencePollMs = 20
 const bindRetryMs = 1_000
 /** A recorder at work stores a fence within milliseconds; without one, say what is awaited. */

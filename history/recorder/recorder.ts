@@ -43,7 +43,7 @@ export interface RecorderOptions {
   readonly standby?: boolean
   /** Deliveries not acknowledged at a time. Default 2,000, the most that RabbitMQ 4.3 gives a quorum queue. */
   readonly prefetch?: number
-  /** Events a transaction. Default 500. */
+  /** Events a transaction, at most. Default 1,000: the broker hands out the next while they are written. */
   readonly batchMax?: number
   /** How long an incomplete batch waits for more, in milliseconds. Default 5. */
   readonly batchWaitMs?: number
@@ -109,7 +109,7 @@ function resolveOptions({
   history,
   standby = false,
   prefetch = 2_000,
-  batchMax = 500,
+  batchMax = 1_000,
   batchWaitMs = 5,
   lookMs = 10_000,
   logger = silentLogger,

@@ -36,7 +36,10 @@ export async function openSqlite(
     await checkLength(path)
     const database = new Driver(path, { readonly, fileMustExist: readonly, timeout: busyTimeoutMs })
     database.pragma('synchronous = FULL')
-    if (!readonly) database.pragma('journal_mode = WAL')
+    if (!readonly) {
+      database.pragma('journal_mode = WAL')
+      database.pragma(`wal_autocheckpoint = ${checkpointPages}`)
+    }
     database.pragma('user_version')
     return database
   } catch (error) {
@@ -45,6 +48,11 @@ export async function openSqlite(
 }
 
 const busyTimeoutMs = 5_000
+/**
+ * 16 MiB of write-ahead log, four times SQLite's default: a page that many commits change is written into the
+ * file a quarter as often, and with fewer syncs.
+ */
+const checkpointPages = 4_000
 
 /**
  * Takes a lock on a file that ends with the process, however that ends: an open transaction on an empty

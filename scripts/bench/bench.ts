@@ -20,13 +20,23 @@ import { type BenchOptions, parseOptions, usage } from './options.ts'
 import { bodyBytes } from './order-placed.ts'
 import { measureRow, type Row, type RowName, type RowResult } from './row.ts'
 import { bootstrap } from './rows/bootstrap.ts'
+import { bootstrapPostgres } from './rows/bootstrap-postgres.ts'
+import { latency } from './rows/latency.ts'
 import { publish } from './rows/publish.ts'
 import { record } from './rows/record.ts'
 import { relay } from './rows/relay.ts'
 import { replay } from './rows/replay.ts'
 import { type Report, tableOf } from './table.ts'
 
-const rows: Record<RowName, Row> = { publish, relay, record, replay, bootstrap }
+const rows: Record<RowName, Row> = {
+  publish,
+  relay,
+  record,
+  replay,
+  bootstrap,
+  'bootstrap-postgres': bootstrapPostgres,
+  latency,
+}
 
 process.exitCode = await main()
 
@@ -75,7 +85,7 @@ async function bench(options: BenchOptions): Promise<Report> {
 
   function rowOptions(folder: string, events: number) {
     const profileDir = options.profileDir === undefined ? undefined : resolve(options.profileDir)
-    return { url: found.url, broker, folder, events, rounds, warmUps: quick ? 0 : 1, profileDir, say }
+    return { url: found.url, broker, folder, events, quick, rounds, warmUps: quick ? 0 : 1, profileDir, say }
   }
 }
 

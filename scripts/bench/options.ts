@@ -16,7 +16,8 @@ export interface BenchOptions {
 
 export const usage = `npm run bench -- [options]
 
-  --rows NAMES    Rows to measure, separated by commas: ${rowNames.join(', ')}. Default: all.
+  --rows NAMES    Rows to measure, separated by commas. Default: all, which are
+                  ${rowNames.join(', ')}.
   --rounds N      Rounds of each, after one that does not count. Default 5.
   --events N      Events a round. Default: each row's own.
   --quick         Some seconds instead of minutes: one short round. The figures mean nothing.
@@ -25,6 +26,8 @@ export const usage = `npm run bench -- [options]
   --profile DIR   A CPU profile of each measured process.
   --broker URL    Use this RabbitMQ. Default: a private one.
   --help
+
+Peers that the project itself does not need are installed with: npm ci --prefix scripts/bench/peers
 
 Examples:
   npm run bench

@@ -6,11 +6,15 @@ export const parts = {
   recorder: () => import('./ours/recorder.ts'),
   replay: () => import('./ours/replay.ts'),
   bootstrap: () => import('./ours/bootstrap.ts'),
+  'bootstrap-postgres': () => import('./ours/bootstrap-postgres.ts'),
+  'live-consumer': () => import('./ours/live-consumer.ts'),
   'bare-publisher': () => import('./peers/bare-publisher.ts'),
   'idle-consumer': () => import('./peers/idle-consumer.ts'),
+  'bare-consumer': () => import('./peers/bare-consumer.ts'),
   'plain-recorder': () => import('./peers/plain-recorder.ts'),
   'rabbitmq-stream': () => import('./peers/rabbitmq-stream.ts'),
   jetstream: () => import('./peers/jetstream.ts'),
+  'emmett-rebuild': () => import('./peers/emmett-rebuild.ts'),
   'bare-loop': () => import('./peers/bare-loop.ts'),
 }
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { median, ratesOf, ratioOf } from './statistics.ts'
+import { figuresOf, median, ratioOf } from './statistics.ts'
 
 test('the median is the middle one, or between the middle two', () => {
   assert.equal(median([9, 1, 5]), 5)
   assert.equal(median([9, 1, 5, 7]), 6)
 })
 
-test('rates keep the order of the rounds', () => {
-  assert.deepEqual(ratesOf([30.4, 10, 20]), { median: 20, min: 10, max: 30, rounds: [30, 10, 20] })
+test('figures keep the order of the rounds', () => {
+  assert.deepEqual(figuresOf([30.4, 10, 20]), { median: 20, min: 10, max: 30.4, rounds: [30.4, 10, 20] })
 })
 
 test('a round that was slow for both counts for nothing in the ratios by pairs', () => {

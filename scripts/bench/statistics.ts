@@ -1,6 +1,6 @@
 /** Medians of rounds, and their ratios. */
 
-export interface Rates {
+export interface Figures {
   readonly median: number
   readonly min: number
   readonly max: number
@@ -16,8 +16,8 @@ export interface Ratio {
   readonly max: number
 }
 
-export function ratesOf(rates: readonly number[]): Rates {
-  const rounds = rates.map(Math.round)
+export function figuresOf(figures: readonly number[]): Figures {
+  const rounds = figures.map((figure) => (figure < smallMax ? round3(figure) : Math.round(figure)))
   return { median: median(rounds), min: Math.min(...rounds), max: Math.max(...rounds), rounds }
 }
 
@@ -37,6 +37,13 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[Math.floor(middle)]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-function round3(value: number): number {
+export function round3(value: number): number {
   return Math.round(value * 1_000) / 1_000
 }
+
+/** A small figure keeps its decimals. */
+export function shown(figure: number): string {
+  return figure < smallMax ? figure.toFixed(2) : Math.round(figure).toLocaleString('en-US')
+}
+
+const smallMax = 1_000

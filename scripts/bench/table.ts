@@ -2,6 +2,7 @@
 import type { Machine } from './machine.ts'
 import { bodyBytes } from './order-placed.ts'
 import type { RowResult } from './row.ts'
+import { type Figures, shown } from './statistics.ts'
 
 export interface Report {
   readonly machine: Machine
@@ -18,7 +19,7 @@ export function tableOf({ machine, rounds, quick, rows }: Report): string {
   const { cpu, cores, memoryGiB, system, node, rabbitmq, sqlite } = machine
   const lines = [
     `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${system}; Node ${node}, RabbitMQ ${rabbitmq}, SQLite ${sqlite}`,
-    `${bodyBytes}-byte bodies; events a second: median (min to max) of ${rounds} alternating rounds`,
+    `${bodyBytes}-byte bodies; median (min to max) of ${rounds} alternating rounds`,
     ...(quick ? ['A quick run: it shows that the bench works, not how fast anything is.'] : []),
     '',
     ...aligned([heads, ...rows.flatMap(cellsOf)]),
@@ -26,10 +27,10 @@ export function tableOf({ machine, rounds, quick, rows }: Report): string {
   return `${lines.join('\n')}\n`
 }
 
-function cellsOf({ path, ours, peers }: RowResult): string[][] {
+function cellsOf({ path, unit, ours, peers }: RowResult): string[][] {
   const lines: string[][] = []
   for (const [index, peer] of peers.entries()) {
-    const own = index === 0 ? [path, ratesText(ours.perSecond)] : ['', '']
+    const own = index === 0 ? [`${path}, ${unit}`, figuresText(ours.figures)] : ['', '']
     const target = peer.target?.toFixed(2) ?? '-'
     if ('notRun' in peer) {
       lines.push([...own, peer.label, '-', '-', target, `not run: ${peer.notRun}`])
@@ -39,7 +40,7 @@ function cellsOf({ path, ours, peers }: RowResult): string[][] {
     const { ofMedians, medianOfPairs } = peer.ratio
     lines.push([
       ...own,
-      ratesText(peer.perSecond),
+      figuresText(peer.figures),
       ofMedians.toFixed(2),
       medianOfPairs.toFixed(2),
       target,
@@ -50,12 +51,8 @@ function cellsOf({ path, ours, peers }: RowResult): string[][] {
   return lines
 }
 
-function ratesText({ median, min, max }: { median: number; min: number; max: number }): string {
-  return `${thousands(median)} (${thousands(min)} to ${thousands(max)})`
-}
-
-function thousands(value: number): string {
-  return Math.round(value).toLocaleString('en-US')
+function figuresText({ median, min, max }: Figures): string {
+  return `${shown(median)} (${shown(min)} to ${shown(max)})`
 }
 
 function aligned(lines: readonly (readonly string[])[]): string[] {

@@ -91,6 +91,7 @@ async function onQueue(
   const queue = consumerQueueOf(exchange, consumer)
   try {
     await broker.connected({ timeoutMs: brokerPatienceMs })
+    if (kind === 'delete-queue' && !(await watch.untilUp())) return 'not done: the node was away'
     const channel = await broker.openChannel()
     const ask = kind === 'delete-queue' ? channel.raw.deleteQueue(queue) : channel.raw.purgeQueue(queue)
     const answer = await Promise.race([ask, channel.closed.then(() => undefined)])

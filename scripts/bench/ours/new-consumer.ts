@@ -5,7 +5,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Broker, connectBroker, consumerQueueOf, deadQueueOf } from '../../../broker/index.ts'
-import { type ConsumerDefinition, startConsumer } from '../../../consumers/index.ts'
+import { type ConsumerDefinition, type StoreDatabase, startConsumer } from '../../../consumers/index.ts'
 import type { Catalog } from '../../../events/index.ts'
 import { requireCount } from '../part.ts'
 
@@ -16,8 +16,10 @@ export interface ConsumerSetup {
   readonly history: string
   readonly events: number
   readonly folder: string
-  /** Events a transaction; the consumer's default where undefined. */
+  /** Events a transaction at most; the consumer's default where undefined. */
   readonly replayBatch?: number
+  /** URL of a PostgreSQL database. Default: a SQLite file. */
+  readonly store?: string
 }
 
 export class NewConsumers {
@@ -36,9 +38,11 @@ export class NewConsumers {
   }
 
   /** @returns How long it took to catch up, in milliseconds. */
-  async catchUp<Events extends Catalog, Tx>(definition: ConsumerDefinition<Events, Tx>): Promise<number> {
+  async catchUp<Events extends Catalog, Tx, Database extends StoreDatabase>(
+    definition: ConsumerDefinition<Events, Tx, Database>,
+  ): Promise<number> {
     const { history, events, folder, replayBatch } = this.#setup
-    const store = join(folder, `${definition.name}.db`)
+    const store = this.#setup.store ?? join(folder, `${definition.name}.db`)
     const started = performance.now()
     // A broker of one node knows a binding when it says so, and nobody publishes: there is nothing to settle.
     const options = { broker: this.#broker, history, store, replayBatch, settleMs: 0 }

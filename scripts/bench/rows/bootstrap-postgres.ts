@@ -1,0 +1,47 @@
+/** Bootstrap of a consumer into a table of PostgreSQL, beside Emmett's rebuild of the same projection. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { openPostgres } from '../../../history/index.ts'
+import { startPrivatePostgres } from '../../services/private-postgres.ts'
+import { recordedExchange } from '../recorded-exchange.ts'
+import type { Absent, Peer, Row } from '../row.ts'
+
+export const bootstrapPostgres: Row = {
+  name: 'bootstrap-postgres',
+  path: 'bootstrap of a consumer into its PostgreSQL table',
+  events: { usual: 30_000, quick: 1_000 },
+  async prepare(bench) {
+    const { say, atEnd, events } = bench
+    const server = await startPrivatePostgres({ say })
+    atEnd(() => server.stop())
+    const exchange = await recordedExchange(bench)
+    const ours = await bench.start('bootstrap-postgres', {
+      ...exchange,
+      store: await newDatabase(server.url, 'ours'),
+    })
+
+    async function emmett(): Promise<Peer | Absent> {
+      const label = "Emmett's rebuild of the projection, from its own store in PostgreSQL"
+      if (!existsSync(join(import.meta.dirname, '../peers/node_modules')))
+        return { label, target: undefined, notRun: 'install it: npm ci --prefix scripts/bench/peers' }
+      const database = await newDatabase(server.url, 'emmett')
+      const part = await bench.start('emmett-rebuild', { database, events })
+      return { label, target: undefined, run: () => part.round() }
+    }
+
+    return {
+      ours: { label: 'consumer, from its start until it has caught up', run: () => ours.round() },
+      peers: [await emmett()],
+    }
+  },
+}
+
+/** @returns Its URL. */
+async function newDatabase(server: string, name: string): Promise<string> {
+  const client = await openPostgres(server, { name: 'backstory bench' })
+  await client.query(`CREATE DATABASE ${name}`)
+  await client.end()
+  const url = new URL(server)
+  url.pathname = `/${name}`
+  return url.href
+}
