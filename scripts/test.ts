@@ -67,6 +67,8 @@ function testFiles({ long, words }: { long: boolean; words: readonly string[] })
     .flatMap((folder) =>
       readdirSync(join(root, folder), { recursive: true }).map((file) => join(folder, String(file))),
     )
+    // The bench's peers may be installed among them.
+    .filter((file) => !file.includes('node_modules'))
     .filter((file) => file.endsWith('.test.ts') && file.startsWith(longFolder + sep) === long)
     .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
     .sort()
