@@ -1,5 +1,5 @@
 /**
- * Installs a server with apt on Debian and Ubuntu, as root, without starting it as the system's own.
+ * Installs a package with apt on Debian and Ubuntu, as root, without starting a server as the system's own.
  *
  * Debian starts a service when it is installed, unless a policy file forbids it. Ours is put there for
  * the time of the installation by the shell that runs it, and removed by that shell however it ends: a
@@ -29,7 +29,7 @@ export function mayInstallByApt(system: System = thisSystem()): boolean {
 }
 
 /** The packages that may be installed. */
-export type AptPackage = 'rabbitmq-server' | 'postgresql' | 'debootstrap'
+export type AptPackage = 'rabbitmq-server' | 'postgresql' | 'debootstrap' | 'python3-pika'
 
 /**
  * Resolves when the package is installed; a minute or two.
