@@ -62,16 +62,18 @@ async function main(): Promise<number> {
 }
 
 function testFiles({ long, words }: { long: boolean; words: readonly string[] }): string[] {
-  return folders
-    .filter((folder) => existsSync(join(root, folder)))
-    .flatMap((folder) =>
-      readdirSync(join(root, folder), { recursive: true }).map((file) => join(folder, String(file))),
-    )
-    // The bench's peers may be installed among them.
-    .filter((file) => !file.includes('node_modules'))
-    .filter((file) => file.endsWith('.test.ts') && file.startsWith(longFolder + sep) === long)
-    .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
-    .sort()
+  return (
+    folders
+      .filter((folder) => existsSync(join(root, folder)))
+      .flatMap((folder) =>
+        readdirSync(join(root, folder), { recursive: true }).map((file) => join(folder, String(file))),
+      )
+      // The bench's peers may be installed among them.
+      .filter((file) => !file.includes('node_modules'))
+      .filter((file) => file.endsWith('.test.ts') && file.startsWith(longFolder + sep) === long)
+      .filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+      .sort()
+  )
 }
 
 /** What needs none sits beside its subject. */

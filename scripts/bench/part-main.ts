@@ -22,7 +22,8 @@ const obey: Record<Order, () => Promise<Round | undefined>> = {
     const before = process.cpuUsage()
     const timing = await part!.round()
     const { user, system } = process.cpuUsage(before)
-    return { ...timing, cpuMs: (user + system) / 1_000 }
+    const { maxRSS: residentKiB } = process.resourceUsage()
+    return { ...timing, cpuMs: (user + system) / 1_000, residentMiB: Math.round(residentKiB / 1_024) }
   },
   async close() {
     await part?.close()

@@ -12,6 +12,8 @@ export interface Timing {
 export interface Round extends Timing {
   /** Processor time of the process, all its threads: it shows what waiting for others hides. */
   readonly cpuMs: number
+  /** The most memory that the process has had resident so far, in MiB. */
+  readonly residentMiB: number
 }
 
 export interface Part {

@@ -1,6 +1,6 @@
 /** Our publisher: a promise for each publish, the next one made while there is room. */
 import { openPublisher } from '../../../publisher/index.ts'
-import { eventType, orderPlaced, source } from '../order-placed.ts'
+import { eventType, orderEvent, orderPlaced, source } from '../order-placed.ts'
 import type { Part } from '../part.ts'
 
 export interface PublisherSetup {
@@ -14,7 +14,7 @@ export async function open({ url, exchange, events, inFlightMax }: PublisherSetu
   const publisher = openPublisher({ broker: url, exchange, source, inFlightMax })
   const orders = Array.from({ length: events }, (_, number) => orderPlaced(number))
   // The first one waits for the connection and the topology.
-  await publisher.publish({ type: eventType })
+  await publisher.publish(orderEvent(0))
 
   async function publishAll(): Promise<void> {
     let left = events
