@@ -55,8 +55,7 @@ export async function inject(fault: Fault, { scene, broker, watch }: Injection):
     case 'node-restart':
       return await scene.onceUp('nodes', async () => {
         const { nodes } = scene.cluster
-        const isAlone = nodes.length === 1 && kind === 'node-kill'
-        if (isAlone && !(await watch.untilOld())) return 'not done: a queue was too young'
+        if (!(await watch.untilOld())) return 'not done: a queue was too young'
         const node = nodes[Number(target)]!
         await (kind === 'node-kill' ? node.kill() : node.shutDown())
         await sleep(forMs)

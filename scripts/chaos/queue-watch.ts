@@ -3,8 +3,10 @@
  *
  * RabbitMQ 3.10 answers a declaration before it has written it down. A single node that is killed within the
  * next two seconds may come back with a queue that has no leader: it takes no publish and no consumer, for
- * ever, and with it no publish to its exchange is confirmed. That is the broker's loss, and only who deletes
- * the queue by hand mends it; so a node that is alone is killed when its queues are old enough.
+ * ever, and with it no publish to its exchange is confirmed. In a cluster, a node that goes down while a queue is
+ * deleted and declared again may never bring up its member of it: it meets the deletion in its log, fails
+ * (`bad_return_from_state_function`), begins again and fails. Both are the broker's loss, and only who deletes
+ * the queue by hand mends them; so a node goes down when its queues are old enough.
  *
  * Nor does it bear that a queue with at-least-once dead-lettering is deleted in the moment in which it gets its
  * leader, as it comes up: the queue's dead-letter worker fails twice, which ends the supervisor of all of them
