@@ -41,7 +41,7 @@ export function eventLine(event: StoredEvent): string {
 }
 
 /** @param more - Attributes for what travels with the event. */
-function eventLineWith(event: StoredEvent, more: { readonly spentsequences?: string }): string {
+export function eventLineWith(event: StoredEvent, more: { readonly spentsequences?: string }): string {
   const { position, recordedAt, unidentified, message } = event
   const { amqpproperties, amqpheaders } = unsaidProperties(event)
   // Every one of `historyMembers`: the undefined ones keep a publisher's own out, which would be taken for ours.

@@ -42,8 +42,23 @@ export {
 } from './recorder/recorder.ts'
 export { type Condition, parseCondition } from './search/condition.ts'
 export { type SearchOptions, searchHistory } from './search/search-history.ts'
+export { checkSqliteFile } from './sqlite/file-check.ts'
 export { canonicalPath } from './sqlite/file-identity.ts'
 export { isHistory } from './sqlite/schema.ts'
 export { lockFile, openSqlite, type SqliteDatabase } from './sqlite/sqlite.ts'
 export type { EventOutline, PositionedIdentity, SequencedEvent, StoredEvent } from './stored-event.ts'
+export { type Copied, type CopyOptions, copyHistory } from './transfer/copy-history.ts'
+export type { TransferProgress } from './transfer/event-pages.ts'
+export { type ExportOptions, exportHistory } from './transfer/export-history.ts'
+export { type Imported, type ImportOptions, importHistory } from './transfer/import-history.ts'
+export type { Manifest, ManifestPart } from './transfer/manifest.ts'
+export { exportLines } from './transfer/page-lines.ts'
+export {
+  type DifferentEvent,
+  type HistoryVerification,
+  type MisplacedEvent,
+  type UnreadableEvent,
+  type VerifyOptions,
+  verifyHistory,
+} from './transfer/verify-history.ts'
 export type { HistoryWriter } from './writer.ts'

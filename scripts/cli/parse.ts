@@ -4,10 +4,10 @@
  * yargs splits the arguments and lays out the help. What is unknown, missing or out of its range is found
  * from the commands' declarations, since yargs tells these by message only, and without a suggestion.
  */
-import { createRequire } from 'node:module'
 import yargs, { type Argv, type Options as YargsOptions } from 'yargs'
 import { type Command, commonOptions, type Option, readArguments, usageOf } from './command.ts'
 import { type CliError, exitCodesHelp, usageError } from './errors.ts'
+import { packageVersion } from './package-version.ts'
 import { didYouMean } from './suggest.ts'
 
 export type Parsed =
@@ -21,7 +21,7 @@ export interface ParseOptions {
 }
 
 const groups: Readonly<Record<string, string>> = {
-  history: 'Read a history: head, list, search, show, stats, tail',
+  history: 'Read a history: head, list, search, show, stats, tail; move it: export, import, copy, verify',
   topology: 'Exchanges, queues and bindings: plan, apply, lint',
   parked: 'Look after events whose handler failed: list, groups, show, retry, edit, discard, restore',
   consumers: 'See how far consumers are, and whether they are complete: status, certificate',
@@ -221,9 +221,4 @@ function missing(message: string, args: readonly string[], commands: readonly Co
   if (command === undefined) return usageError(message)
   const hint = `backstory ${command.name} --help`
   return usageError(`${message || 'Something is missing'}: backstory ${usageOf(command)}`, { hint })
-}
-
-function packageVersion(): string {
-  const require = createRequire(import.meta.url)
-  return (require('backstory/package.json') as { version: string }).version
 }

@@ -5,12 +5,16 @@ import { bootstrapCommand } from './bootstrap.ts'
 import { certificateCommand } from './consumers-certificate.ts'
 import { statusCommand } from './consumers-status.ts'
 import { downCommand } from './down.ts'
+import { copyCommand } from './history-copy.ts'
+import { exportCommand } from './history-export.ts'
 import { headCommand } from './history-head.ts'
+import { importCommand } from './history-import.ts'
 import { listCommand } from './history-list.ts'
 import { searchCommand } from './history-search.ts'
 import { showCommand } from './history-show.ts'
 import { statsCommand } from './history-stats.ts'
 import { tailCommand } from './history-tail.ts'
+import { verifyCommand } from './history-verify.ts'
 import { parkedDiscardCommand, parkedRestoreCommand } from './parked-discard.ts'
 import { parkedEditCommand } from './parked-edit.ts'
 import { parkedGroupsCommand, parkedListCommand } from './parked-list.ts'
@@ -41,6 +45,10 @@ export const commands: readonly Command[] = [
   showCommand,
   tailCommand,
   statsCommand,
+  exportCommand,
+  importCommand,
+  copyCommand,
+  verifyCommand,
   auditCommand,
   statusCommand,
   certificateCommand,
