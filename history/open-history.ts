@@ -42,8 +42,9 @@ export function openHistory({ history, exchange, token, ca }: HistoryOptions): H
 /**
  * Opens, or makes, the history of an exchange for writing.
  *
- * @throws TypeError for the URL of a feed, which is there to be read. HistoryError `HISTORY_LOCKED` where
- *   another writer has it; `HISTORY_CORRUPT`, `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_UNAVAILABLE`, `HISTORY_DRIVER_MISSING`.
+ * @param options.history - The path of a SQLite file, or the URL of a PostgreSQL database.
+ * @throws TypeError for a feed. HistoryError `HISTORY_LOCKED` where another writer has it; `HISTORY_CORRUPT`,
+ *   `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_UNAVAILABLE`, `HISTORY_DRIVER_MISSING`.
  */
 export async function openHistoryWriter({
   history,
@@ -52,7 +53,8 @@ export async function openHistoryWriter({
   history: string
   exchange: string
 }): Promise<HistoryWriter> {
-  if (isFeedUrl(history)) throw new TypeError(`${history} is a feed, which cannot be written`)
+  if (isFeedUrl(history))
+    throw new TypeError('Expected `history` to be a file or a database: a feed is for reading')
   return isPostgresUrl(history)
     ? await openPostgresWriter({ history, exchange })
     : await openSqliteWriter({ path: history, exchange })

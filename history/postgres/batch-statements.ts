@@ -9,7 +9,14 @@
 import type { Checkpoint } from '../reader.ts'
 import type { ConsumerCursor } from '../writer.ts'
 import type { BatchPlan, PlannedEvent, Spent } from './batch-plan.ts'
-import { bigintArray, booleanArray, bytesArray, textArray, uuidArray } from './binary-arrays.ts'
+import {
+  bigintArray,
+  booleanArray,
+  bytesArray,
+  hexBigintArray,
+  textArray,
+  uuidArray,
+} from './binary-arrays.ts'
 import type { EventKey } from './event-key.ts'
 import { textKey, toText } from './postgres-text.ts'
 import type { Tenure } from './writer-connection.ts'
@@ -78,17 +85,17 @@ export function remarkStatements({ schema, made, epoch }: Tenure, remarks: Remar
   const values = [
     ...[made, epoch, duplicates],
     uuidArray(spent.map(({ source, epoch, sequence }) => textKey(`${epoch} ${sequence} ${source}`))),
-    bigintArray(spent.map(({ position }) => BigInt(position))),
+    bigintArray(spent.map(({ position }) => position)),
     textArray(spent.map(({ source }) => toText(source))),
     textArray(spent.map((number) => number.epoch)),
-    bigintArray(spent.map(({ sequence }) => BigInt(sequence))),
+    bigintArray(spent.map(({ sequence }) => sequence)),
     uuidArray(fences.map(textKey)),
     ...[head, recordedAt, recordedAt - fenceKeepMs],
     textArray(notes.map(([name]) => toText(name))),
     textArray(notes.map(([, value]) => toText(value))),
     uuidArray(cursors.map(([consumer]) => textKey(consumer))),
     textArray(cursors.map(([consumer]) => toText(consumer))),
-    bigintArray(cursors.map(([, cursor]) => BigInt(cursor))),
+    bigintArray(cursors.map(([, cursor]) => cursor)),
     Date.now(),
   ]
   return [{ name: 'backstory_remark', text: remarkText(schema), values }]
@@ -127,7 +134,7 @@ export function knownStatement(schema: string, keys: readonly EventKey[]): Batch
     text: `SELECT key, position, encode(sha256(body), 'hex') AS "bodyHash", coalesce(properties, '{}') AS properties
       FROM unnest($1::bigint[], $2::uuid[]) AS wanted (near, key)
       JOIN ${schema}.identities USING (near, key) LEFT JOIN ${schema}.events USING (position)`,
-    values: [bigintArray(keys.map(({ near }) => near)), uuidArray(keys.map(({ key }) => key))],
+    values: [hexBigintArray(keys.map(({ near }) => near)), uuidArray(keys.map(({ key }) => key))],
   }
 }
 
@@ -156,8 +163,8 @@ function columnsOf(events: readonly PlannedEvent[], ownExchange: string): Buffer
       }),
     )
   return [
-    bigintArray(events.map(({ recordedAt }) => BigInt(recordedAt))),
-    bigintArray(events.map(({ near }) => near)),
+    bigintArray(events.map(({ recordedAt }) => recordedAt)),
+    hexBigintArray(events.map(({ near }) => near)),
     uuidArray(events.map(({ key }) => key)),
     booleanArray(events.map(({ unidentified }) => unidentified)),
     texts(({ event }) => event.source),

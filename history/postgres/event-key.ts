@@ -10,7 +10,8 @@ import type { Identity } from '../../events/index.ts'
 import { identityKey } from './postgres-text.ts'
 
 export interface EventKey {
-  readonly near: bigint
+  /** 16 hexadecimal digits. */
+  readonly near: string
   /** 32 hexadecimal digits. */
   readonly key: string
 }
@@ -20,15 +21,11 @@ export function eventKey({ source, id }: Identity): EventKey {
 }
 
 /** The first 64 bits of a UUID, else the first eight characters. */
-function beginningOf(id: string): bigint {
-  const from = id.startsWith(unidentified) ? unidentified.length : 0
-  const uuid = uuidBeginning.exec(id.slice(from, from + 19))
-  if (uuid !== null) return BigInt.asIntN(64, BigInt(`0x${uuid[1]}${uuid[2]}${uuid[3]}`))
-  beginning.fill(0)
-  beginning.write(id.slice(from, from + 8), 'latin1')
-  return beginning.readBigInt64BE()
+function beginningOf(id: string): string {
+  const [, high, middle, low] = uuidBeginning.exec(id) ?? []
+  if (high !== undefined) return high + middle + low
+  return Buffer.from(id.slice(0, 8), 'latin1').toString('hex').padEnd(16, '0')
 }
 
-const unidentified = 'unidentified:'
-const uuidBeginning = /^([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-$/i
-const beginning = Buffer.alloc(8)
+/** Ours, for events without id, too. */
+const uuidBeginning = /^(?:unidentified:)?([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-/i

@@ -58,8 +58,10 @@ export async function findHistory(
   const [first] = rows
   if (first === undefined) throw notFound(`${shown} holds no history (yet)`)
   if (rows.length === 1) return (await lookAt(client, { url, schema: first.schema }))!
-  const places = rows.slice(0, listedMax).map(({ schema }) => lookAt(client, { url, schema }))
-  const names = (await Promise.all(places)).map((place) => place?.exchange)
+  const names: string[] = []
+  for (const { schema } of rows.slice(0, listedMax)) {
+    names.push((await lookAt(client, { url, schema }))!.exchange)
+  }
   const more = rows.length > listedMax ? ' and more' : ''
   throw new HistoryError(
     'HISTORY_AMBIGUOUS',

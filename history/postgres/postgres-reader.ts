@@ -27,7 +27,7 @@ import {
   type SequencedEvent,
   type StoredEvent,
 } from '../stored-event.ts'
-import { bigintArray, textArray, uuidArray } from './binary-arrays.ts'
+import { hexBigintArray, textArray, uuidArray } from './binary-arrays.ts'
 import { eventKey } from './event-key.ts'
 import { historyAddress } from './history-address.ts'
 import { findHistory } from './history-schema.ts'
@@ -192,7 +192,7 @@ class PostgresReader implements HistoryReader {
   async find(identity: Identity): Promise<StoredEvent | undefined> {
     return await this.#query(async ({ rows, statements, exchange }) => {
       const { near, key } = eventKey(identity)
-      const [row] = await rows<EventRow>(statements.find, [near.toString(), key])
+      const [row] = await rows<EventRow>(statements.find, [Buffer.from(near, 'hex'), Buffer.from(key, 'hex')])
       return row && new RowEvent(row, exchange)
     })
   }
@@ -201,7 +201,7 @@ class PostgresReader implements HistoryReader {
     return await this.#query(async ({ rows, statements }) => {
       const keys = identities.map(eventKey)
       const found = await rows<readonly [place: number, position: number]>(statements.positionsOf, [
-        bigintArray(keys.map(({ near }) => near)),
+        hexBigintArray(keys.map(({ near }) => near)),
         uuidArray(keys.map(({ key }) => key)),
       ])
       const positions = new Array<number | undefined>(identities.length).fill(undefined)

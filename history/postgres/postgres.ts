@@ -114,30 +114,42 @@ export function takeFailure(client: PostgresClient): unknown {
 export function postgresError(error: unknown, url: string): unknown {
   if (error instanceof HistoryError || !(error instanceof Error)) return error
   const shown = shownAddress(url)
-  if (isDenied(error)) {
-    return new HistoryError(
-      'HISTORY_FOREIGN',
-      `${shown} does not let us in (${error.message}): check user, password and the database's name`,
-      { cause: error },
-    )
+  const denial = denials.find(({ says }) => says.test(sqlState(error) || error.message))
+  if (denial !== undefined) {
+    const message = `${shown} ${denial.what} (${error.message}): ${denial.advice}`
+    return new HistoryError('HISTORY_FOREIGN', message, { cause: error })
   }
   if (!isAway(error)) return error
+  const reason = error.message || sqlState(error)
   return new HistoryError(
     'HISTORY_UNAVAILABLE',
-    `${shown} cannot be used now (${error.message || sqlState(error)}): start PostgreSQL, or look at its disk and its rights`,
+    lostConnection.test(error.message)
+      ? `The connection to ${shown} was lost (${reason}): what it was doing is tried again; see that PostgreSQL runs, and its log`
+      : `${shown} cannot be used now (${reason}): start PostgreSQL, or look at its disk and its rights`,
     { cause: error },
   )
 }
+
+/** By SQLSTATE, or the code of Node's TLS, or pg's own words where there is neither. */
+const denials: readonly { readonly says: RegExp; readonly what: string; readonly advice: string }[] = [
+  {
+    says: /^28\w{3}$/,
+    what: 'does not let us in',
+    advice: 'name the right user and password, and see the pg_hba.conf of the server',
+  },
+  { says: /^3D000$/, what: 'is not there', advice: 'create the database, or name another' },
+  { says: /^42501$/, what: 'denies what is needed', advice: 'GRANT it to this user, or name another' },
+  {
+    says: /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED|UNABLE_TO_|The server does not support SSL)/,
+    what: 'cannot be talked to in secret',
+    advice: 'name its authority with sslrootcert and its own name as the host, or see its ssl settings',
+  },
+]
 
 /** SQLSTATE of PostgreSQL, or the code of a system's error. */
 function sqlState(error: Error): string {
   const { code } = error as { code?: unknown }
   return typeof code === 'string' ? code : ''
-}
-
-/** 28: authorisation; 3D000: no such database; 42501: no right to it. */
-function isDenied(error: Error): boolean {
-  return /^(28\w{3}|3D000|42501)$/.test(sqlState(error))
 }
 
 /**
@@ -158,7 +170,7 @@ function isSystemCode(code: string): boolean {
 }
 
 const lostConnection =
-  /^(Connection terminated|timeout expired|Client has encountered a connection error|Client was closed|Query read timeout)/
+  /^(terminating connection|Connection terminated|timeout expired|Client has encountered a connection error|Client was closed|Query read timeout)/
 
 async function loadDriver(): Promise<typeof Client> {
   try {

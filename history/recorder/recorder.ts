@@ -1,7 +1,7 @@
 /**
  * The recorder: the history consumer of an exchange, and the only writer of its history.
  *
- * States: `standby` (another writer holds the history; leaves when it lets go), `connecting` (no channel;
+ * States: `standby` (another writer holds the history; leaves when it lets go, and comes back where another takes over), `connecting` (no channel;
  * leaves when the broker answers), `recording`, `holding` (the store cannot write: deliveries are kept and
  * tried again, the broker keeps the rest; leaves when a write succeeds), `stopped`.
  * A batch is acknowledged after its transaction has committed, on the channel that delivered it. What was
@@ -22,6 +22,7 @@ import {
 import { isTracing, type Logger, silentLogger, traceRecord } from '../../events/index.ts'
 import { HistoryError, isTransient } from '../errors.ts'
 import { openHistoryWriter } from '../open-history.ts'
+import { isPostgresUrl, shownAddress } from '../postgres/postgres.ts'
 import type { HistoryWriter } from '../writer.ts'
 import { BatchSizes, type SizeCounts } from './batch-sizes.ts'
 import { settleBindings } from './bindings-note.ts'
@@ -37,7 +38,10 @@ export interface RecorderOptions {
    * Default: as the history says; else so that all is caught. A direct exchange has no such binding.
    */
   readonly bindings?: readonly Binding[]
-  /** Path of a SQLite file, made where missing. */
+  /**
+   * Path of a SQLite file, made where missing, or the URL of a PostgreSQL database, in which the history gets
+   * a schema of its own.
+   */
   readonly history: string
   /** Where another recorder writes this history: wait and take over. Default false: an error. */
   readonly standby?: boolean
@@ -91,7 +95,8 @@ export interface Recorder {
 /**
  * Starts to record; it connects, and reconnects, by itself.
  *
- * What ends it (see `stopped`): HistoryError `HISTORY_LOCKED` without `standby`, `HISTORY_CORRUPT`,
+ * What ends it (see `stopped`): HistoryError `HISTORY_LOCKED` without `standby`, at its start or where another
+ * has taken over while the database was away; `HISTORY_CORRUPT`,
  * `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_REPLACED`, `HISTORY_DRIVER_MISSING`, and
  * `HISTORY_UNAVAILABLE` where the file cannot be opened; BrokerError `BROKER_ACCESS_REFUSED`, `BROKER_TOPOLOGY_MISMATCH`,
  * `BROKER_BINDINGS_UNKNOWN`, and at its start `BROKER_EXCHANGE_MISSING`.
@@ -116,7 +121,8 @@ function resolveOptions({
 }: RecorderOptions) {
   if (typeof exchange !== 'string' || exchange === '')
     throw new TypeError('Expected `exchange` to name an exchange')
-  if (typeof history !== 'string' || history === '') throw new TypeError('Expected `history` to be a path')
+  if (typeof history !== 'string' || history === '')
+    throw new TypeError('Expected `history` to be a path or a URL')
   for (const [name, value, max] of [
     ['prefetch', prefetch, 65_535],
     ['batchMax', batchMax, 65_535],
@@ -132,6 +138,8 @@ function resolveOptions({
 
 const retryMsMin = 100
 const retryMsMax = 5_000
+/** Each try makes a connection. */
+const databaseStandbyMs = 1_000
 
 class QueueRecorder implements Recorder {
   readonly stopped: Promise<void>
@@ -215,8 +223,12 @@ class QueueRecorder implements Recorder {
   async #run(): Promise<void> {
     const { exchange, logger } = this.#options
     try {
-      this.#writer = await this.#openWriter()
-      if (this.#writer !== undefined) await this.#record(this.#writer)
+      while (!this.#stop.signal.aborted) {
+        this.#writer = await this.#openWriter()
+        if (this.#writer === undefined) break
+        await this.#record(this.#writer)
+        await this.#writer.close()
+      }
     } catch (error) {
       logger.error('recorder.failed', { exchange, error: this.#noted(error) })
       throw error
@@ -234,17 +246,21 @@ class QueueRecorder implements Recorder {
       try {
         return await openHistoryWriter({ history, exchange })
       } catch (error) {
-        const isLocked = error instanceof HistoryError && error.code === 'HISTORY_LOCKED'
-        if (!isLocked || !standby) throw error
-        if (this.#state !== 'standby') logger.info('recorder.standby', { exchange, history })
+        // A database may be away for a while; one that was never there may be a mistake.
+        const mayCome = isTransient(error) && (this.#state === 'standby' || this.#hasStarted)
+        if (!(isLocked(error) && standby) && !mayCome) throw error
+        if (mayCome) this.#noted(error)
+        if (this.#state !== 'standby')
+          logger.info('recorder.standby', { exchange, history: shownAddress(history) })
         this.#state = 'standby'
-        await sleep(retryMsMin, undefined, { signal: this.#stop.signal }).catch(() => {})
+        const pauseMs = isPostgresUrl(history) ? databaseStandbyMs : retryMsMin
+        await sleep(pauseMs, undefined, { signal: this.#stop.signal }).catch(() => {})
       }
     }
     return undefined
   }
 
-  /** Serves one channel after another until it is told to stop. */
+  /** Serves one channel after another until it is told to stop, or has to stand by for another recorder. */
   async #record(writer: HistoryWriter): Promise<void> {
     const { exchange, logger } = this.#options
     this.#head = await writer.head()
@@ -254,6 +270,7 @@ class QueueRecorder implements Recorder {
         await this.#serveChannel(writer)
       } catch (error) {
         if (this.#stop.signal.aborted) return
+        if (isLocked(error) && this.#options.standby) return
         if (isPermanent(error) || (isMissing(error) && !this.#hasStarted)) throw error
         logger.warn('recorder.interrupted', { exchange, error: this.#noted(error) })
         await sleep(retryMsMin, undefined, { signal: this.#stop.signal }).catch(() => {})
@@ -267,6 +284,8 @@ class QueueRecorder implements Recorder {
     const bindings = await settleBindings(writer, { broker: this.#broker, exchange, asked, signal })
     await declareTopology(this.#broker, { exchange, bindings, signal })
     const unsettled = await writer.unsettled()
+    // One that came back to its database may find that the last batch was written after all.
+    this.#head = await writer.head()
     const intake = new Intake({ unsettled, prefetch, batchMax, batchWaitMs })
     const recordedBefore = this.#head
     let isSettled = unsettled.length === 0
@@ -364,6 +383,10 @@ class QueueRecorder implements Recorder {
       this.#options.logger.debug('recorder.not-settled', { error: (error as Error).message })
     }
   }
+}
+
+function isLocked(error: unknown): boolean {
+  return error instanceof HistoryError && error.code === 'HISTORY_LOCKED'
 }
 
 function isPermanent(error: unknown): boolean {
