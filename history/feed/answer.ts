@@ -48,17 +48,17 @@ export class StreamedAnswer {
     gone.addEventListener('abort', end)
   }
 
-  /** In characters. */
+  /** In characters or bytes. */
   get sent(): number {
     return this.#sent
   }
 
   /** @throws Gone */
-  async write(text: string): Promise<void> {
+  async write(piece: string | Buffer): Promise<void> {
     if (this.#gone.aborted) throw new Gone()
-    this.#sent += text.length
+    this.#sent += piece.length
     this.#sentAt = performance.now()
-    if (this.#target.write(text)) return
+    if (this.#target.write(piece)) return
     try {
       await once(this.#target, 'drain', { signal: this.#gone })
     } catch {

@@ -1,6 +1,6 @@
 /** A request as a route sees it: its parts decoded, who asks, and ways to answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { StreamedAnswer } from './answer.ts'
+import { StreamedAnswer, type StreamOptions } from './answer.ts'
 import type { Limits } from './limits.ts'
 import { Problem, problemType } from './problem.ts'
 import { type Parameters, type Query, readQuery } from './query.ts'
@@ -60,36 +60,32 @@ export class Call {
     }
   }
 
-  send(value: unknown, { type = 'application/json', headers = {} } = {} as SendOptions): void {
-    this.sendText(`${typeof value === 'string' ? value : JSON.stringify(value)}\n`, {
-      status: 200,
-      type,
-      headers,
-    })
+  /** Answers with a value as JSON, or with what is written already, which its type tells. */
+  send(value: object | string, { type = 'application/json', headers = {} }: SendOptions = {}): void {
+    const isWritten = typeof value === 'string' || Buffer.isBuffer(value)
+    this.#send(isWritten ? value : `${JSON.stringify(value)}\n`, { status: 200, type, headers })
   }
 
   sendProblem(problem: Problem): void {
     const { status, headers } = problem
-    this.sendText(`${JSON.stringify(problem)}\n`, { status, type: problemType, headers })
+    this.#send(`${JSON.stringify(problem)}\n`, { status, type: problemType, headers })
   }
 
-  stream(options: { contentType: string; stalledTimeoutMs: number; onStalled(): void }): StreamedAnswer {
+  /** Begins an answer that is sent piece by piece. */
+  stream(options: Omit<StreamOptions, 'gone'>): StreamedAnswer {
     return new StreamedAnswer(this.request, this.response, { ...options, gone: this.gone })
   }
 
-  sendText(
-    text: string,
-    { status, type, headers }: { status: number; type: string; headers: Headers },
-  ): void {
+  #send(body: string | Buffer, { status, type, headers }: Required<SendOptions> & { status: number }): void {
     this.response
       .writeHead(status, {
         'content-type': type,
-        'content-length': Buffer.byteLength(text),
+        'content-length': Buffer.byteLength(body),
         'cache-control': 'no-store',
         'x-content-type-options': 'nosniff',
         ...headers,
       })
-      .end(text)
+      .end(body)
   }
 }
 

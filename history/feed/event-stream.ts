@@ -1,5 +1,5 @@
 /**
- * Events of a history as lines: one CloudEvent in JSON a line, or one row a line.
+ * Events of a history as lines: one CloudEvent in JSON a line, or blocks of rows (row-blocks.ts).
  *
  * The last line of a whole answer is a mark, `{"through":…,"first":…,"head":…}`: every position up to
  * `through` was looked at, so a reader whose filter let nothing through goes on behind it, and one whose
@@ -12,8 +12,8 @@ import { eventLine } from '../event-line.ts'
 import type { HistoryReader } from '../reader.ts'
 import type { StoredEvent } from '../stored-event.ts'
 import { Gone, type StreamedAnswer } from './answer.ts'
-import { columnsLine, rowLine } from './event-rows.ts'
 import { problemOf } from './problem.ts'
+import { columnsLine, rowBlock } from './row-blocks.ts'
 import type { ServedHistory } from './served-histories.ts'
 import { Walk, type WalkOptions } from './walk.ts'
 
@@ -69,12 +69,12 @@ async function send(answer: StreamedAnswer, walk: Walk, options: Sending): Promi
   const { history, query, asRows, keepAliveMs, closing, isGranted, onEvents } = options
   const startedAt = performance.now()
   let { events, bounds } = options
-  if (asRows) await answer.write(`${columnsLine}\n`)
+  if (asRows) await answer.write(columnsLine)
   for (let marked: number | undefined; ; events = await walk.next(history.pageSize.value)) {
     if (events.length > 0) {
-      const text = textOf(events, { asRows })
-      history.pageSize.note({ events: events.length, length: text.length })
-      await answer.write(text)
+      const piece = asRows ? rowBlock(events) : eventLines(events)
+      history.pageSize.note({ events: events.length, length: piece.length })
+      await answer.write(piece)
       onEvents(events.length)
     }
     if (walk.isDone || closing.aborted || !isGranted()) break
@@ -96,10 +96,9 @@ async function send(answer: StreamedAnswer, walk: Walk, options: Sending): Promi
   await answer.write(markLine(walk, bounds))
 }
 
-function textOf(events: readonly StoredEvent[], { asRows }: { asRows: boolean }): string {
-  const lineOf = asRows ? rowLine : eventLine
+function eventLines(events: readonly StoredEvent[]): string {
   let text = ''
-  for (const event of events) text += `${lineOf(event)}\n`
+  for (const event of events) text += `${eventLine(event)}\n`
   return text
 }
 

@@ -1,9 +1,4 @@
-/**
- * Reads a history through a feed, as if it were here.
- *
- * Where pages are read one behind the other, the next one is on its way while this one is worked on. It is
- * used only where it is full: what was the end of the history then may no longer be it.
- */
+/** Reads a history through a feed, as if it were here. */
 import type { Identity } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
 import type {
@@ -17,17 +12,12 @@ import type {
   SelectPage,
   SpentSequence,
 } from '../reader.ts'
-import type {
-  EventOutline,
-  PositionedIdentity,
-  RowEvent,
-  SequencedEvent,
-  StoredEvent,
-} from '../stored-event.ts'
-import { readRows, rowsType } from './event-rows.ts'
+import type { EventOutline, PositionedIdentity, SequencedEvent, StoredEvent } from '../stored-event.ts'
 import { type FeedAddress, parseFeedUrl } from './feed-address.ts'
 import { type FeedAccess, type FeedAnswer, FeedClient, FeedRefusal, type FeedRequest } from './feed-client.ts'
 import { pageMax } from './limits.ts'
+import { ReadAhead } from './read-ahead.ts'
+import { readRows, rowsType } from './row-blocks.ts'
 
 export interface HttpHistoryOptions extends FeedAccess {
   /** As `https://host:9480/exchanges/orders`; without the exchange where it is given, or only one is served. */
@@ -49,9 +39,10 @@ class HttpReader implements HistoryReader {
   readonly #address: FeedAddress
   readonly #client: FeedClient
   #exchange: string | undefined
-  /** Where the last page ended. */
-  #readTo: number | undefined
-  #ahead: Ahead | undefined
+  readonly #ahead = new ReadAhead(async (page) => {
+    const { events, through, head } = await this.#events({ ...page })
+    return { events, isEnd: through >= Math.min(page.upTo, head) }
+  })
 
   constructor(address: FeedAddress, client: FeedClient) {
     this.#address = address
@@ -70,18 +61,7 @@ class HttpReader implements HistoryReader {
   }
 
   async read({ after, upTo = Number.MAX_SAFE_INTEGER, limit = pageLimit }: Page): Promise<StoredEvent[]> {
-    const page = { after, upTo, limit }
-    const events = (await this.#takeAhead(page)) ?? (await this.#rows(page))
-    const last = events.at(-1)?.position
-    const goesOn = this.#readTo === after && last !== undefined && last < upTo && events.length === limit
-    this.#readTo = last
-    if (goesOn) {
-      const ahead = this.#rows({ after: last, upTo, limit })
-      // It may be that nobody ever asks for it.
-      ahead.catch(() => {})
-      this.#ahead = { after: last, limit, events: ahead }
-    }
-    return events
+    return await this.#ahead.read({ after, upTo, limit })
   }
 
   async select({ filter, newestFirst = false, ...page }: SelectPage): Promise<Selected> {
@@ -96,7 +76,8 @@ class HttpReader implements HistoryReader {
       }
     }
     const choice = { type: types, subject: subjects, source: sources }
-    return await this.#page({ ...page, limit, ...choice, order: newestFirst ? 'newest' : 'oldest' })
+    const order = newestFirst ? 'newest' : 'oldest'
+    return await this.#events({ ...page, limit, ...choice, order })
   }
 
   async identities(page: Page): Promise<PositionedIdentity[]> {
@@ -134,7 +115,7 @@ class HttpReader implements HistoryReader {
 
   async at(position: number): Promise<StoredEvent | undefined> {
     return await ifThere(async () => {
-      const { rows } = await this.#lines(`/events/${position}`)
+      const { rows } = await this.#rows(`/events/${position}`)
       return rows[0]
     })
   }
@@ -184,28 +165,10 @@ class HttpReader implements HistoryReader {
     await this.close()
   }
 
-  /** The page that is on its way already, where it is the one that is asked for. */
-  async #takeAhead({ after, upTo, limit }: Required<Page>): Promise<RowEvent[] | undefined> {
-    const ahead = this.#ahead
-    this.#ahead = undefined
-    if (ahead === undefined || ahead.after !== after || ahead.limit !== limit) return undefined
-    const events = await ahead.events.catch(() => [])
-    if (events.length < limit) return undefined
-    return events.at(-1)!.position <= upTo ? events : events.filter(({ position }) => position <= upTo)
-  }
-
-  async #rows(page: Page): Promise<RowEvent[]> {
-    const { events } = await this.#page({ ...page })
-    return events
-  }
-
-  async #page(query: Readonly<Record<string, QueryValue>>): Promise<{ events: RowEvent[]; through: number }> {
-    const { rows: events, through } = await this.#lines(`/events${queryOf({ ...query, page: true })}`)
-    if (through !== undefined) return { events, through }
-    throw new HistoryError(
-      'HISTORY_UNAVAILABLE',
-      `The answer of ${this.#address.base} was cut off; it is asked again`,
-    )
+  async #events(query: Readonly<Record<string, QueryValue>>) {
+    const { rows: events, through, head } = await this.#rows(`/events${queryOf({ ...query, page: true })}`)
+    if (through !== undefined) return { events, through, head }
+    throw new HistoryError('HISTORY_UNAVAILABLE', `${this.#address.base} sent but a part of its answer`)
   }
 
   /** A page of small things, in as many requests as it takes. */
@@ -235,7 +198,7 @@ class HttpReader implements HistoryReader {
     return parseJson(body, address) as Value
   }
 
-  async #lines(path: string): Promise<{ rows: RowEvent[]; through: number | undefined }> {
+  async #rows(path: string) {
     const { path: base, address, exchange } = await this.#history()
     const { body } = await this.#ask({ path: base + path, accept: rowsType })
     return readRows(body, { address, exchange })
@@ -280,12 +243,6 @@ class HttpReader implements HistoryReader {
       `The feed at ${base} has the histories of ${[only, ...others].join(', ')}: name one, as in ${base}/exchanges/${encodeURIComponent(only)}`,
     )
   }
-}
-
-interface Ahead {
-  readonly after: number
-  readonly limit: number
-  readonly events: Promise<RowEvent[]>
 }
 
 const pageLimit = 500

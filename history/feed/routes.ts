@@ -9,12 +9,12 @@ import type { EventFilter } from '../event-filter.ts'
 import { eventLine } from '../event-line.ts'
 import type { StoredEvent } from '../stored-event.ts'
 import type { Call } from './call.ts'
-import { columnsLine, rowLine, rowsType } from './event-rows.ts'
 import { type EventStreamOptions, streamEvents } from './event-stream.ts'
 import { fenceWaitSecondsMax, type Limits, pageDefault, pageMax } from './limits.ts'
 import { openapi } from './openapi.ts'
 import { Problem } from './problem.ts'
 import { decode, flag, oneOf, requiredText, texts, whole } from './query.ts'
+import { columnsLine, rowBlock, rowsType } from './row-blocks.ts'
 import type { ServedHistories, ServedHistory } from './served-histories.ts'
 
 /** What a route works with. */
@@ -216,8 +216,9 @@ async function answerFind(call: Call, { reader }: ServedHistory): Promise<void> 
 
 function sendEvent(call: Call, event: StoredEvent | undefined): void {
   if (event === undefined) throw new Problem('FEED_EVENT_UNKNOWN', 'The history has no such event')
-  if (call.accepts(rowsType)) call.send(`${columnsLine}\n${rowLine(event)}`, { type: rowsType })
-  else call.send(eventLine(event), { type: 'application/cloudevents+json' })
+  if (call.accepts(rowsType))
+    call.send(Buffer.concat([Buffer.from(columnsLine), rowBlock([event])]), { type: rowsType })
+  else call.send(`${eventLine(event)}\n`, { type: 'application/cloudevents+json' })
 }
 
 async function answerPositions(call: Call, { reader }: ServedHistory, { limits }: Feeding): Promise<void> {
@@ -330,5 +331,5 @@ async function answerReady(call: Call, { histories }: Feeding): Promise<void> {
 
 async function answerMetrics(call: Call, { metrics }: Feeding): Promise<void> {
   call.query({})
-  call.send((await metrics()).trimEnd(), { type: 'text/plain; version=0.0.4; charset=utf-8' })
+  call.send(await metrics(), { type: 'text/plain; version=0.0.4; charset=utf-8' })
 }
