@@ -239,7 +239,7 @@ class HttpReader implements HistoryReader {
     }
     if (others.length === 0) return only
     throw new HistoryError(
-      'HISTORY_FOREIGN',
+      'HISTORY_AMBIGUOUS',
       `The feed at ${base} has the histories of ${[only, ...others].join(', ')}: name one, as in ${base}/exchanges/${encodeURIComponent(only)}`,
     )
   }

@@ -9,7 +9,13 @@ import { peopleLogger } from './logger.ts'
 import { Output } from './output.ts'
 import { type ProgressOptions, showProgress } from './progress.ts'
 import { Screen } from './screen.ts'
-import { brokerSetting, historySetting, managementSetting, type Setting } from './settings.ts'
+import {
+  brokerSetting,
+  historySetting,
+  historyTokenSetting,
+  managementSetting,
+  type Setting,
+} from './settings.ts'
 import { Stop } from './stop.ts'
 
 export class Cli {
@@ -82,6 +88,11 @@ export class Cli {
 
   history(option: string | undefined): Promise<Setting<string>> {
     return historySetting(option, this.#io)
+  }
+
+  /** What a feed lets its reader in by; undefined where none is named. */
+  historyToken(): Promise<string | undefined> {
+    return historyTokenSetting(this.#io)
   }
 
   /** Undefined where none is named. */

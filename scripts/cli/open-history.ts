@@ -8,15 +8,24 @@ import type { Cli } from './cli.ts'
  */
 export async function withHistory<Result>(
   cli: Cli,
-  { history, exchange }: { history: string | undefined; exchange?: string },
+  options: { history: string | undefined; exchange?: string },
   read: (reader: HistoryReader) => Promise<Result>,
 ): Promise<Result> {
-  const { value: path } = await cli.history(history)
-  const { openHistory } = await import('../../history/index.ts')
-  const reader = openHistory({ history: path, exchange })
+  const reader = await openReader(cli, options)
   try {
     return await read(reader)
   } finally {
     await reader.close()
   }
+}
+
+/** As `withHistory`, for a reader that its caller closes. */
+export async function openReader(
+  cli: Cli,
+  { history, exchange }: { history: string | undefined; exchange?: string },
+): Promise<HistoryReader> {
+  const { value: address } = await cli.history(history)
+  const { openHistory, isFeedUrl } = await import('../../history/index.ts')
+  const token = isFeedUrl(address) ? await cli.historyToken() : undefined
+  return openHistory({ history: address, exchange, token })
 }

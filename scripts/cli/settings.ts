@@ -55,6 +55,24 @@ function placeOf(history: string, cwd: string): string {
   return /^[a-z]{2,}:\/\//i.test(history) ? history : resolve(cwd, history)
 }
 
+/**
+ * The token of a feed: never an option, since whoever lists the processes of a machine reads these.
+ *
+ * @throws CliError `CLI_FILE_UNREADABLE`.
+ */
+export async function historyTokenSetting({ env, cwd }: SettingsSource): Promise<string | undefined> {
+  const { BACKSTORY_HISTORY_TOKEN: token, BACKSTORY_HISTORY_TOKEN_FILE: file } = env
+  if (token) return token
+  if (!file) return undefined
+  try {
+    return (await readFile(resolve(cwd, file), 'utf8')).trim()
+  } catch (cause) {
+    throw new CliError('CLI_FILE_UNREADABLE', `${file} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+}
+
 /** The management API's URL, undefined where none is named: it is never guessed from the broker's. */
 export function managementSetting(
   option: string | undefined,

@@ -14,6 +14,7 @@ import { exitCodes, usageError } from '../errors.ts'
 import { healthOptions, openHealth } from '../health-options.ts'
 import { loadDefinition } from '../load-definition.ts'
 import { openBroker } from '../open-broker.ts'
+import { openReader } from '../open-history.ts'
 import type { Reading } from '../progress.ts'
 import { shutdownOption } from '../shutdown-option.ts'
 import { storeAddress } from '../store-address.ts'
@@ -66,7 +67,6 @@ export const bootstrapCommand = defineCommand({
     const reactFrom = from === undefined ? undefined : reactFromOf(from)
     const definition = await loadDefinition(cli.path(module), rest.export ?? 'default')
     const { name } = definition
-    const { value: historyPath } = await cli.history(history)
     const signal = cli.stopSignal({ timeoutMs: rest['shutdown-timeout'] * 1_000 })
     await using health = await openHealth(cli, rest)
     const connection = await openBroker(cli, {
@@ -75,10 +75,11 @@ export const bootstrapCommand = defineCommand({
       name: `backstory consumer ${name}`,
     })
     try {
+      await using reader = await openReader(cli, { history, exchange: definition.exchange })
       const { startConsumer } = await import('../../../consumers/index.ts')
       await using consumer = await startConsumer(definition, {
         broker: connection,
-        history: historyPath,
+        history: reader,
         store: await storeAddress(cli, store ?? `${name}.db`),
         settleMs: Math.round(settle * 1_000),
         ...(reactFrom !== undefined && { reactFrom }),

@@ -4,6 +4,7 @@ import type { Cli } from '../cli.ts'
 import { defineCommand, exportOption, historyOption, jsonOption } from '../command.ts'
 import { exitCodes } from '../errors.ts'
 import { loadDefinition } from '../load-definition.ts'
+import { openReader } from '../open-history.ts'
 import { count, type Reading } from '../progress.ts'
 import { storeAddress } from '../store-address.ts'
 import { listOf } from '../table.ts'
@@ -45,7 +46,7 @@ export const rebuildCommand = defineCommand({
   ],
   async run({ module, store, history, table, wait, json, ...rest }, cli) {
     const definition = await loadDefinition(cli.path(module), rest.export ?? 'default')
-    const { value: historyPath } = await cli.history(history)
+    await using reader = await openReader(cli, { history, exchange: definition.exchange })
     const { rebuildConsumer } = await import('../../../consumers/index.ts')
     const reading = { done: 0 } as { done: number; total?: number; note?: string }
     const end = cli.progress({ unit: 'positions', read: (): Reading => reading })
@@ -53,7 +54,7 @@ export const rebuildCommand = defineCommand({
     try {
       rebuilt = await rebuildConsumer(definition, {
         store: await storeAddress(cli, store ?? `${definition.name}.db`),
-        history: historyPath,
+        history: reader,
         ...(table.length > 0 && { tables: table }),
         levelWaitMs: Math.round(wait * 1_000),
         signal: cli.stopSignal(),

@@ -1,7 +1,9 @@
 /** `backstory serve`: histories over HTTP. */
 import { readFile } from 'node:fs/promises'
+import type { Cli } from '../cli.ts'
 import { defineCommand, historyOption } from '../command.ts'
-import { exitCodes, usageError } from '../errors.ts'
+import { CliError, exitCodes, usageError } from '../errors.ts'
+import { openReader } from '../open-history.ts'
 import { shutdownOption } from '../shutdown-option.ts'
 
 export const serveCommand = defineCommand({
@@ -31,33 +33,46 @@ export const serveCommand = defineCommand({
     ['serve --host 0.0.0.0 --tokens tokens --tls-cert feed.crt --tls-key feed.key', 'For other hosts'],
   ],
   async run({ history, port, host, tokens, ...rest }, cli) {
-    const { 'tls-cert': cert, 'tls-key': key } = rest
+    const { 'tls-cert': cert, 'tls-key': key, 'behind-tls-proxy': behindTlsProxy } = rest
     if ((cert === undefined) !== (key === undefined)) {
       throw usageError('--tls-cert and --tls-key go together', { hint: 'backstory serve --help' })
     }
-    const named = history.length === 0 ? [undefined] : history
-    const histories = await Promise.all(named.map(async (option) => (await cli.history(option)).value))
-    const signal = cli.stopSignal({ timeoutMs: rest['shutdown-timeout'] * 1_000 })
+    const drainMs = rest['shutdown-timeout'] * 1_000
+    const signal = cli.stopSignal({ timeoutMs: drainMs })
     const { serveFeed } = await import('../../../history/index.ts')
-    const feed = await serveFeed({
-      histories,
-      port,
-      host,
-      tokenFile: tokens === undefined ? undefined : cli.path(tokens),
-      tls:
-        cert === undefined
-          ? undefined
-          : { cert: await readFile(cli.path(cert)), key: await readFile(cli.path(key!)) },
-      behindTlsProxy: rest['behind-tls-proxy'],
-      limits: { connectionsMax: rest['connections-max'], streamsMax: rest['streams-max'] },
-      logger: cli.logger,
-    })
-    cli.say(`Serving ${feed.url}/exchanges`)
-    await aborted(signal)
-    await feed.close({ drainMs: rest['shutdown-timeout'] * 500 })
+    const named = history.length === 0 ? [undefined] : history
+    const histories = await Promise.all(named.map((option) => openReader(cli, { history: option })))
+    try {
+      const feed = await serveFeed({
+        histories,
+        port,
+        host,
+        tokenFile: tokens && cli.path(tokens),
+        tls: cert && key ? { cert: await readPem(cli, cert), key: await readPem(cli, key) } : undefined,
+        behindTlsProxy,
+        limits: { connectionsMax: rest['connections-max'], streamsMax: rest['streams-max'] },
+        logger: cli.logger,
+      })
+      cli.say(`Serving ${feed.url}/exchanges`)
+      await aborted(signal)
+      // Before the time is over that the command itself has to end.
+      await feed.close({ drainMs: drainMs * 0.9 })
+    } finally {
+      for (const reader of histories) await reader.close()
+    }
     return exitCodes.ok
   },
 })
+
+async function readPem(cli: Cli, typed: string): Promise<Buffer> {
+  try {
+    return await readFile(cli.path(typed))
+  } catch (cause) {
+    throw new CliError('CLI_FILE_UNREADABLE', `${typed} cannot be read: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+}
 
 async function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return
