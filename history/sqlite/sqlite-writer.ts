@@ -16,6 +16,7 @@ import type { Checkpoint } from '../reader.ts'
 import { type EventRow, eventColumns, RowEvent } from '../stored-event.ts'
 import type { Appended, Batch, HistoryWriter, ImportBatch, NewEvent } from '../writer.ts'
 import { canonicalPath, FileIdentity } from './file-identity.ts'
+import { keepReserve } from './reserve.ts'
 import { createSchema, readNote } from './schema.ts'
 import { lockFile, openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
 
@@ -50,6 +51,8 @@ export async function openSqliteWriter({
   }
 }
 
+/** Batches between two looks whether the reserve is to be made. */
+const reserveEvery = 1_000
 const fenceKeepMs = 24 * 60 * 60 * 1_000
 
 /** What the next event builds on. */
@@ -71,6 +74,8 @@ class SqliteWriter implements HistoryWriter {
   readonly #import: (batch: ImportBatch) => State
   readonly #identity: FileIdentity
   #state: State
+  #appends = 0
+  #reserve: Promise<unknown> | undefined
   #closed = false
 
   constructor(
@@ -99,6 +104,8 @@ class SqliteWriter implements HistoryWriter {
 
   async append(batch: Batch): Promise<Appended> {
     this.#requireOpen()
+    if (this.#appends % reserveEvery === 0) this.#reserve = keepReserve(this.#path)
+    this.#appends += 1
     try {
       const { head, checksum, unidentified, recordedAt, ...appended } = this.#write(batch)
       if (!this.#identity.isThere) throw replaced(this.#path)
@@ -152,6 +159,7 @@ class SqliteWriter implements HistoryWriter {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    await this.#reserve
     this.#database.close()
     this.#lock.release()
   }
