@@ -10,13 +10,13 @@ import { keepReserve, withReserve } from './reserve.ts'
 import { openSqlite } from './sqlite.ts'
 import { openSqliteWriter } from './sqlite-writer.ts'
 
-const bytes = 2 * 1024 * 1024
+const bytes = 6 * 1024 * 1024
 const small = { bytes, historyBytes: 0 }
 
 test('a history without a recorder can be deleted from on a disk that is full to its last byte', {
   skip: noSmallDisk,
 }, async (t) => {
-  const disk = smallDisk(t, { mebibytes: 16 })
+  const disk = smallDisk(t, { mebibytes: 32 })
   const path = join(disk.folder, 'history.db')
   const writer = await openSqliteWriter({ path, exchange: 'orders' })
   assert.equal(await keepReserve(path, small), true)
@@ -36,16 +36,17 @@ test('a history without a recorder can be deleted from on a disk that is full to
 test('beside a recorder that holds, deleting makes the room that it goes on with', {
   skip: noSmallDisk,
 }, async (t) => {
-  const disk = smallDisk(t, { mebibytes: 16 })
+  const disk = smallDisk(t, { mebibytes: 32 })
   const path = join(disk.folder, 'history.db')
   const writer = await openSqliteWriter({ path, exchange: 'orders' })
   await keepReserve(path, small)
   const head = await appendUntilFull(writer)
   disk.fill()
-  await assert.rejects(writer.append(batchOf(100, 'held')), { code: 'HISTORY_UNAVAILABLE' })
+  const held = batchOf(1_000, 'held')
+  await assert.rejects(writer.append(held), { code: 'HISTORY_UNAVAILABLE' })
   await withReserve(path, { work: () => deleteOldest(path, 5_000) })
-  const { head: after, recorded } = await writer.append(batchOf(100, 'held'))
-  assert.deepEqual([after, recorded], [head + 100, 100])
+  const { head: after, recorded } = await writer.append(held)
+  assert.deepEqual([after, recorded], [head + 1_000, 1_000])
   for (let n = 1; n <= 20; n++) await writer.append(batchOf(100, `more-${n}`))
   await writer.close()
 })

@@ -11,8 +11,12 @@ import { open, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { HistoryError } from '../errors.ts'
 import { canonicalPath } from './file-identity.ts'
+import { openSqlite } from './sqlite.ts'
 
-/** A transaction that deletes some hundred events changes at most so much, whatever their ids. */
+/**
+ * More than the write-ahead log, 4 MiB and a batch, which is moved into the file first: that gives back what
+ * it takes. Then a transaction that deletes some hundred events changes at most so much, whatever their ids.
+ */
 const reserveBytes = 8 * 1024 * 1024
 /** A smaller history is not what fills a disk. */
 const historyBytesMin = 32 * 1024 * 1024
@@ -60,6 +64,7 @@ export async function withReserve<Result>(
     if (!(await isDiskFull(error, file))) throw error
     if (!(await release(file))) throw withoutReserve(file, error)
     onReleased()
+    await emptyLog(file)
   }
   try {
     return await work()
@@ -80,6 +85,18 @@ async function release(file: string): Promise<boolean> {
   if ((await sizeOf(reserveOf(file))) === 0) return false
   await rm(reserveOf(file))
   return true
+}
+
+/** As far as there is room: what stays in the log is the work's to meet. */
+async function emptyLog(file: string): Promise<void> {
+  const database = await openSqlite(file)
+  try {
+    database.pragma('wal_checkpoint(TRUNCATE)')
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'SQLITE_FULL') throw error
+  } finally {
+    database.close()
+  }
 }
 
 function withoutReserve(file: string, cause: unknown): HistoryError {
