@@ -6,12 +6,18 @@
  */
 import type { CloudEvent, Identity, Logger } from '../events/index.ts'
 import { MessageEvent } from '../events/index.ts'
-import { BatchSizes, type PositionedIdentity, type SizeCounts, type StoredEvent } from '../history/index.ts'
+import {
+  BatchSizes,
+  type Erasure,
+  type PositionedIdentity,
+  type SizeCounts,
+  type StoredEvent,
+} from '../history/index.ts'
 import { Attempts, dueAfter, type Trial } from './attempts.ts'
 import { truncated } from './bounds.ts'
 import type { Care } from './care.ts'
 import type { ParkingPolicy } from './definition.ts'
-import type { HandlerTable } from './handler-table.ts'
+import { ErasureFailure, type HandlerTable } from './handler-table.ts'
 import type { Clock } from './link.ts'
 import { type NotedError, newest } from './noted-error.ts'
 import { ParkedChanged, type ParkedEvent, type ParkingCounts } from './parking/parking.ts'
@@ -106,6 +112,7 @@ export class Applier<Tx> {
           const { position } = event
           if (position !== tally.cursor + 1) throw truncated(this.#options.consumer, tally.cursor, position)
           if (marks[index] !== undefined) passed.push(event)
+          else if (event.erased !== undefined) tally.countErased(event)
           else {
             const taken = uptake.take(event, { index, position })
             if (taken !== undefined) await taken
@@ -298,6 +305,40 @@ export class Applier<Tx> {
     this.#counts = await this.#whenAvailable(() => store.transaction((unit) => unit.parking.counts()))
   }
 
+  /** None of the events that erasures have emptied, up to this one, was ever taken in. */
+  async skipErasures(upTo: number): Promise<void> {
+    await this.#transaction(async (_unit, tally) => {
+      tally.erasure = upTo
+    })
+  }
+
+  /**
+   * Forgets what the store keeps of erased events, and tells the definition's `onErased`, in one transaction.
+   *
+   * @param pages - The events that were emptied.
+   * @returns What `onErased` threw: then nothing was done. Store and history throw as ever.
+   */
+  async erase(erasure: Erasure, pages: () => AsyncIterable<StoredEvent[]>): Promise<Error | undefined> {
+    const { handlers, clock, signal, logger } = this.#options
+    try {
+      await this.#transaction(async (unit, tally) => {
+        for await (const page of pages()) {
+          tally.dropParked(await unit.parking.erase(page, clock.now()))
+          await unit.reactions.erase(page)
+        }
+        await handlers.erased(erasure, { tx: unit.tx, events: () => flatten(pages()), signal, logger })
+        tally.erasure = erasure.number
+      })
+      await this.refreshCounts()
+      return undefined
+    } catch (error) {
+      if (!(error instanceof ErasureFailure)) throw error
+      const failure = error.cause as Error
+      this.#lastError = { message: String(failure?.message ?? failure), at: clock.now() }
+      return failure
+    }
+  }
+
   /** Counts deliveries that the history showed to be applied. */
   countDuplicates(duplicates: number): void {
     this.#state = { ...this.#state, duplicates: this.#state.duplicates + duplicates }
@@ -401,6 +442,10 @@ interface RedriveRun {
 /** Whoever stops in order says so: what was at work until its end may have been ended by an event. */
 export function isOrderly({ phase }: ConsumerState): boolean {
   return phase === 'stopped'
+}
+
+async function* flatten<Item>(pages: AsyncIterable<Item[]>): AsyncGenerator<Item> {
+  for await (const page of pages) yield* page
 }
 
 const redriveBatch = 250

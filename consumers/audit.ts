@@ -13,6 +13,7 @@ import type { Logger } from '../events/index.ts'
 import { type HistoryReader, isTransient } from '../history/index.ts'
 import type { Applier } from './applier.ts'
 import { checkBounds } from './bounds.ts'
+import type { Erasures } from './erasures.ts'
 import type { Clock } from './link.ts'
 import type { Probe } from './probe.ts'
 
@@ -23,6 +24,7 @@ export interface AuditOptions {
   readonly clock: Clock
   readonly inboxKeepMs: number
   readonly logger: Logger
+  readonly erasures: Erasures
   /** A new probe of the consumer's own queue. */
   newProbe(): Probe
 }
@@ -75,6 +77,7 @@ export class Audit {
         await clock.sleep(0)
       }
       await this.#forget()
+      await this.#options.erasures.follow()
     } catch (error) {
       // The audit stands still while the history is away; the live queue goes on.
       if (!isTransient(error)) throw error

@@ -22,11 +22,13 @@ export interface Certificate {
   readonly parked: number
   /** Parked events that were given up. */
   readonly discarded: number
+  /** Events that were passed over because an erasure had emptied them. */
+  readonly erased: number
   /** Events applied live that the cursor has not passed yet. */
   readonly beyond: number
   /** Of the applied events, those that stated no id. */
   readonly unidentified: number
-  /** Of the events taken in at or below the cursor: applied, parked or discarded. */
+  /** Of the events taken in at or below the cursor: applied, parked, discarded or erased. */
   readonly checksum: string
   readonly history: { readonly count: number; readonly checksum: string; readonly unidentified: number }
   /** Count and checksum agree: nothing missed and nothing twice up to the cursor. */
@@ -61,7 +63,8 @@ export async function certify(
   for (const { source, id } of beyond) checksum.remove(source, id)
   const { head } = await history.bounds()
   const summary = await history.summary({ upTo: state.cursor })
-  const taken = state.replayed + state.live
+  const applied = state.replayed + state.live
+  const taken = applied + state.erased
   const complete = checksum.toString() === summary.checksum && taken - beyond.length === summary.count
   const { parked, discarded } = counts
   return {
@@ -69,9 +72,10 @@ export async function certify(
     exchange,
     cursor: state.cursor,
     head,
-    applied: taken - parked - discarded,
+    applied: applied - parked - discarded,
     parked,
     discarded,
+    erased: state.erased,
     beyond: beyond.length,
     unidentified: state.unidentified,
     checksum: checksum.toString(),

@@ -2,7 +2,7 @@
  * A consumer's definition: what it listens to and what it does, without saying where anything is.
  */
 import type { Catalog, CloudEvent, DataOf, EventType, Logger } from '../events/index.ts'
-import type { PostgresClient, SqliteDatabase } from '../history/index.ts'
+import type { Erasure, PostgresClient, SqliteDatabase, StoredEvent } from '../history/index.ts'
 
 /** What `prepare` is given, by the kind of store. */
 export type StoreDatabase = SqliteDatabase | PostgresClient
@@ -61,6 +61,19 @@ export interface TwoPartHandler<Type extends string, Data, Tx> {
   /** In place of the consumer's own, for this type. */
   readonly retry?: RetryPolicy
 }
+
+export interface ErasureContext<Tx> {
+  /** As a handler's: what is written here commits together with the mark that the consumer was told. */
+  readonly tx: Tx
+  /** The erased events, in position order: identity, type, subject and time are what is left of them. */
+  events(): AsyncIterable<StoredEvent>
+  /** Aborted when the consumer is told to stop. */
+  readonly signal: AbortSignal
+  readonly logger: Logger
+}
+
+/** Removes what the store has of events that were erased. A promise that it returns is awaited. */
+export type ErasureHandler<Tx> = (erasure: Erasure, context: ErasureContext<Tx>) => unknown
 
 /** Handlers by event type; `*` takes what no other does. Events without a handler have no effect. */
 export type Handlers<Events extends Catalog, Tx> = {
@@ -126,6 +139,13 @@ export interface ConsumerDefinition<
    */
   prepare?(database: Database): Tx | Promise<Tx>
   readonly on: Handlers<Events, Tx>
+  /**
+   * Called once for each erasure from the consumer's first start on, when all of its events were applied or
+   * passed over; in order, in a transaction. A later event of the subject may have been applied by then: what
+   * is to go is what `events()` names. A throw rolls it back, and it is called again some seconds later;
+   * events go on being applied.
+   */
+  onErased?(erasure: Erasure, context: ErasureContext<Tx>): unknown
   readonly retry?: RetryPolicy
   /** Default: parked events hold their subject. `false`: the consumer stops instead, at the event. */
   readonly parking?: ParkingPolicy | false
@@ -185,11 +205,13 @@ export function checkDefinition({
   name,
   exchange,
   on,
+  onErased,
   queueLengthMax,
 }: {
   name: unknown
   exchange: unknown
   on: unknown
+  onErased?: unknown
   queueLengthMax?: unknown
 }): void {
   if (
@@ -206,6 +228,8 @@ export function checkDefinition({
   if (typeof on !== 'object' || on === null)
     throw new TypeError('Expected `on` to hold a handler for each event type')
   for (const [type, handler] of Object.entries(on)) checkHandler(type, handler)
+  if (onErased !== undefined && typeof onErased !== 'function')
+    throw new TypeError('Expected `onErased` to be a function')
   if (queueLengthMax !== undefined) requireInteger('queueLengthMax', queueLengthMax, 1)
 }
 

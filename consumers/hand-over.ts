@@ -20,6 +20,7 @@ import type { Applier } from './applier.ts'
 import { Audit } from './audit.ts'
 import { checkBounds } from './bounds.ts'
 import { CursorTeller } from './cursor-teller.ts'
+import { Erasures } from './erasures.ts'
 import type { Clock, Link, LiveDelivery, LiveSession } from './link.ts'
 import { Probe } from './probe.ts'
 
@@ -48,6 +49,7 @@ export type WaitingFor = 'broker' | 'recorder' | 'history' | 'queue' | 'store' |
 export class HandOver {
   readonly #options: HandOverOptions
   readonly #teller: CursorTeller
+  readonly #erasures: Erasures
   #waitingFor: WaitingFor = 'broker'
   #head = 0
   #caughtUp = false
@@ -60,6 +62,7 @@ export class HandOver {
   constructor(options: HandOverOptions) {
     this.#options = options
     const { consumer, logger } = options
+    this.#erasures = new Erasures(options)
     this.#teller = new CursorTeller({
       ...options,
       onFailed: (error) => logger.debug('consumer.cursor-not-told', { consumer, error: error.message }),
@@ -127,6 +130,7 @@ export class HandOver {
       const seen = await this.#whenReachable(async () => {
         // The fence first: it covers what the page read after it shows.
         await this.#checkExchange()
+        await this.#erasures.begin()
         const fenceAt = await history.fence(fence.id)
         const bounds = await history.bounds()
         const upTo = fenceAt ?? bounds.head
@@ -162,7 +166,11 @@ export class HandOver {
   /** Step 5, with step 6 beside it. */
   async #live(session: LiveSession): Promise<'lost' | 'gap' | 'stopped'> {
     const { consumer, history, applier, auditMs, liveBatch, clock, signal, logger } = this.#options
-    const audit = new Audit({ ...this.#options, newProbe: () => this.#newProbe('own') })
+    const audit = new Audit({
+      ...this.#options,
+      erasures: this.#erasures,
+      newProbe: () => this.#newProbe('own'),
+    })
     // It comes out of the queue behind everything that the replay may have had as well.
     const drain = this.#newProbe('own')
     await applier.enter('live')

@@ -10,7 +10,10 @@ import {
   type EventType,
   traceApply,
 } from '../events/index.ts'
+import { type Erasure, HistoryError } from '../history/index.ts'
 import {
+  type ErasureContext,
+  type ErasureHandler,
   type Handler,
   type HandlerContext,
   type Handlers,
@@ -33,10 +36,17 @@ export class HandlerTable<Tx> {
   readonly reacts: boolean
   readonly #handlers = new Map<string, ResolvedHandler<Tx>>()
   readonly #retry: Required<RetryPolicy>
+  readonly #onErased: ErasureHandler<Tx> | undefined
 
   /** @throws TypeError for a retry policy out of its range. */
-  constructor(definition: { on: Handlers<Catalog, Tx>; events?: Catalog; retry?: RetryPolicy }) {
+  constructor(definition: {
+    on: Handlers<Catalog, Tx>
+    events?: Catalog
+    retry?: RetryPolicy
+    onErased?: ErasureHandler<Tx>
+  }) {
     this.#retry = resolveRetry(definition.retry)
+    this.#onErased = definition.onErased && ((...args) => definition.onErased!(...args))
     const events = (definition.events ?? {}) as Record<string, EventType<unknown>>
     for (const [type, handler] of Object.entries(definition.on)) {
       const parts = (typeof handler === 'function' ? { apply: handler } : handler) as TwoPartHandler<
@@ -59,10 +69,24 @@ export class HandlerTable<Tx> {
     return this.#handlers.get(type) ?? this.#handlers.get('*')
   }
 
+  /** Tells of an erasure. @throws ErasureFailure with the cause. */
+  async erased(erasure: Erasure, context: ErasureContext<Tx>): Promise<void> {
+    try {
+      await this.#onErased?.(erasure, context)
+    } catch (cause) {
+      // The history may be away while its events are read: that is no failure of the handler's.
+      if (cause instanceof HistoryError) throw cause
+      throw new ErasureFailure('onErased failed', { cause })
+    }
+  }
+
   retryOf(type: string): Required<RetryPolicy> {
     return this.find(type)?.retry ?? this.#retry
   }
 }
+
+/** What `onErased` threw, on its way out of the transaction that it rolls back. */
+export class ErasureFailure extends Error {}
 
 /**
  * Runs the `apply` of an event; undefined where it has none or is done already.

@@ -5,6 +5,8 @@ export type { ConsumerStatus } from './consumer-status.ts'
 export {
   type ConsumerDefinition,
   defineConsumer,
+  type ErasureContext,
+  type ErasureHandler,
   type Handler,
   type HandlerContext,
   type Handlers,

@@ -19,6 +19,8 @@ export interface ReactionsTransaction {
   add(events: readonly { readonly event: CloudEvent; readonly position: number | undefined }[]): Promise<void>
   /** The oldest, in order. */
   first(limit: number): Promise<Reaction[]>
+  /** These are to be forgotten. */
+  erase(events: readonly Identity[]): Promise<void>
   /** These have run, or were parked. */
   remove(numbers: readonly number[]): Promise<void>
 }

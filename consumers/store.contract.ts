@@ -20,6 +20,8 @@ const state: ConsumerState = {
   unidentified: 1,
   repairs: 1,
   checksum: '0123456789abcdef0123456789abcdef',
+  erased: 2,
+  erasure: 1,
   reactAfter: 4,
 }
 const a = { source: '/a', id: '1' }

@@ -26,6 +26,10 @@ export interface ConsumerState {
   readonly repairs: number
   /** Over the identities of all events that were taken in. */
   readonly checksum: string
+  /** Events that were passed over because an erasure had emptied them. */
+  readonly erased: number
+  /** The number of the newest erasure that it was told of. */
+  readonly erasure: number
   /** Events beyond this position react too; undefined until the consumer first goes live. */
   readonly reactAfter: number | undefined
 }
@@ -39,6 +43,8 @@ export const initialState: ConsumerState = {
   unidentified: 0,
   repairs: 0,
   checksum: '0'.repeat(32),
+  erased: 0,
+  erasure: 0,
   reactAfter: undefined,
 }
 

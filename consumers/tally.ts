@@ -13,6 +13,8 @@ export class Tally {
   unidentified!: number
   repairs!: number
   reactAfter!: number | undefined
+  erased!: number
+  erasure!: number
   #checksum!: Checksum
 
   constructor(state: ConsumerState) {
@@ -28,6 +30,8 @@ export class Tally {
     this.unidentified = state.unidentified
     this.repairs = state.repairs
     this.reactAfter = state.reactAfter
+    this.erased = state.erased
+    this.erasure = state.erasure
     this.#checksum = new Checksum(state.checksum)
   }
 
@@ -41,8 +45,23 @@ export class Tally {
     this.#checksum.add(source, id)
   }
 
+  /** An event that has nothing left to apply. */
+  countErased({ source, id, unidentified }: Identity & { readonly unidentified: boolean }): void {
+    this.erased += 1
+    if (unidentified) this.unidentified += 1
+    this.#checksum.add(source, id)
+  }
+
+  /** Parked events, which count as taken in, were erased before they took effect. */
+  dropParked({ replayed, live }: { replayed: number; live: number }): void {
+    this.replayed -= replayed
+    this.live -= live
+    this.erased += replayed + live
+  }
+
   toState(): ConsumerState {
-    const { phase, cursor, replayed, live, duplicates, unidentified, repairs, reactAfter } = this
+    const { phase, cursor, replayed, live, duplicates, unidentified, repairs, reactAfter, erased, erasure } =
+      this
     return {
       phase,
       cursor,
@@ -53,6 +72,8 @@ export class Tally {
       repairs,
       checksum: this.#checksum.toString(),
       reactAfter,
+      erased,
+      erasure,
     }
   }
 }

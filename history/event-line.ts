@@ -34,6 +34,7 @@ const historyMembers: ReadonlySet<string> = new Set([
   'amqpproperties',
   'amqpheaders',
   'spentsequences',
+  'erased',
 ])
 
 export function eventLine(event: StoredEvent): string {
@@ -54,6 +55,7 @@ export function eventLineWith(event: StoredEvent, more: { readonly spentsequence
     amqpproperties,
     amqpheaders,
     spentsequences: more.spentsequences,
+    erased: event.erased,
   })
 }
 

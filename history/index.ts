@@ -11,7 +11,8 @@ export { type Feed, type FeedOptions, serveFeed } from './feed/feed.ts'
 export { isFeedUrl } from './feed/feed-address.ts'
 export type { FeedStatus } from './feed/feed-status.ts'
 export type { FeedLimits } from './feed/limits.ts'
-export { type HistoryOptions, openHistory, openHistoryWriter } from './open-history.ts'
+export type { ErasureOptions, HistoryKeeper } from './keeper.ts'
+export { type HistoryOptions, openHistory, openHistoryKeeper, openHistoryWriter } from './open-history.ts'
 export { positionAt } from './position-at.ts'
 export {
   cutPostgres,
@@ -26,6 +27,7 @@ export {
 export { fromText, identityKey, toText } from './postgres/postgres-text.ts'
 export type {
   Checkpoint,
+  Erasure,
   HistoryCounts,
   HistoryReader,
   HistorySummary,

@@ -3,10 +3,12 @@
  */
 import { isFeedUrl } from './feed/feed-address.ts'
 import { openHttpHistory } from './feed/http-reader.ts'
+import type { HistoryKeeper } from './keeper.ts'
 import { isPostgresUrl } from './postgres/postgres.ts'
 import { openPostgresHistory } from './postgres/postgres-reader.ts'
 import { openPostgresWriter } from './postgres/postgres-writer.ts'
 import type { HistoryReader } from './reader.ts'
+import { openSqliteKeeper } from './sqlite/sqlite-keeper.ts'
 import { openSqliteHistory } from './sqlite/sqlite-reader.ts'
 import { openSqliteWriter } from './sqlite/sqlite-writer.ts'
 import type { HistoryWriter } from './writer.ts'
@@ -58,4 +60,22 @@ export async function openHistoryWriter({
   return isPostgresUrl(history)
     ? await openPostgresWriter({ history, exchange })
     : await openSqliteWriter({ path: history, exchange })
+}
+
+/**
+ * Opens a history to remove from it, beside its recorder.
+ *
+ * @param options.clearWaitMs - Longest wait for a reader in the way, fifty times; see `erase`. Default 100.
+ *
+ * @throws HistoryError `HISTORY_NOT_FOUND`, `HISTORY_CORRUPT`, `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`,
+ *   `HISTORY_UNAVAILABLE`, `HISTORY_DRIVER_MISSING`.
+ */
+export async function openHistoryKeeper({
+  history,
+  clearWaitMs,
+}: {
+  history: string
+  clearWaitMs?: number
+}): Promise<HistoryKeeper> {
+  return await openSqliteKeeper({ path: history, ...(clearWaitMs !== undefined && { clearWaitMs }) })
 }

@@ -5,7 +5,8 @@
  * `<timestamp> <time>`, then, where its last header is a sequence, a space and `<epoch>.<number>`, the
  * number without the zeros that fill it up, then, where it has more headers, a space and these as JSON.
  * Any other message is kept whole, as JSON, which begins with `{` (events/properties-json.ts), as no epoch
- * does. A small event would be twice as large otherwise, and bytes are what recording and replaying cost.
+ * does. Of an erased event `!<erasure> <time> <sequence>` is left, time and sequence empty where there was none
+ * of the usual form. A small event would be twice as large otherwise, and bytes are what recording and replaying cost.
  */
 import {
   type Attributes,
@@ -17,6 +18,7 @@ import {
   type Message,
   type Properties,
   sequenceHeader,
+  timeOf,
 } from '../events/index.ts'
 
 interface PackedEvent extends Attributes {
@@ -50,6 +52,7 @@ export function packProperties(event: PackedEvent): string {
 export function unpackProperties(row: PackedRow): Properties {
   const text = row.properties
   if (text.startsWith('{')) return decodeProperties(text)
+  if (erasureOf(text) !== undefined) return unpackErased(row)
   const { timestamp, time, sequence, more } = split(text)
   const properties = eventProperties({
     id: row.id,
@@ -76,9 +79,44 @@ export function packedSequence(packed: string): HeaderValue | undefined {
     // Nearly no message of others has it, and parsing them all would cost more than reading them.
     return packed.includes(sequenceHeader) ? decodeProperties(packed).headers?.[sequenceHeader] : undefined
   }
+  if (erasureOf(packed) !== undefined) return erasedParts(packed).sequence
   const { sequence, more } = split(packed)
   if (sequence !== undefined) return unpackSequence(sequence)
   return more?.includes(sequenceHeader) ? decodeProperties(more).headers?.[sequenceHeader] : undefined
+}
+
+/** The number of the erasure that has emptied an event; undefined for one that is whole. */
+export function erasureOf(packed: string): number | undefined {
+  return packed.startsWith('!') ? Number(packed.slice(1, packed.indexOf(' '))) : undefined
+}
+
+/** What is left of an event's properties: neither header nor property of a publisher's own. */
+export function packErased(row: PackedRow, erasure: number): string {
+  const time = timeOf(unpackProperties(row))
+  const sequence = packSequence(packedSequence(row.properties))
+  return `!${erasure} ${time !== undefined && plainTime.test(time) ? time : ''} ${sequence ?? ''}`
+}
+
+/** A time may be any text: one that is none may say more than when. */
+const plainTime = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/
+
+function erasedParts(packed: string): { time: string | undefined; sequence: string | undefined } {
+  const [, time = '', sequence = ''] = packed.split(' ')
+  return {
+    time: time === '' ? undefined : time,
+    sequence: sequence === '' ? undefined : unpackSequence(sequence),
+  }
+}
+
+function unpackErased({ id, source, type, subject, contentType, properties }: PackedRow): Properties {
+  const { time, sequence } = erasedParts(properties)
+  const ordinal: Headers = sequence === undefined ? {} : { [sequenceHeader]: sequence }
+  if (time === undefined || contentType === null)
+    return { messageId: id, type, appId: source, headers: ordinal }
+  const timestamp = Math.floor(Date.parse(time) / 1_000)
+  const attributes = { id, source, type, subject: subject ?? undefined, time, timestamp, contentType }
+  const own = eventProperties(attributes)
+  return { ...own, headers: { ...own.headers, ...ordinal } }
 }
 
 const sequenceDigits = 16

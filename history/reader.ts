@@ -74,7 +74,12 @@ export interface HistoryReader {
   summary(options?: { readonly upTo?: number }): Promise<HistorySummary>
   /** The consumers that have told how far they are, by name. */
   consumers(): Promise<KnownConsumer[]>
-
+  /**
+   * A page of the erasures that were done, in their order.
+   *
+   * @param page.after - Exclusive, a number of an erasure; 0 reads from the beginning.
+   */
+  erasures(page: { readonly after: number; readonly limit?: number }): Promise<Erasure[]>
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -133,6 +138,19 @@ export interface KnownConsumer {
   /** As it was last told; a running consumer tells it every 30 seconds. */
   readonly cursor: number
   readonly toldAt: Date
+}
+
+/** The record of an erasure: which events were emptied for ever, by whom, and why. */
+export interface Erasure {
+  /** 1, 2, 3 … */
+  readonly number: number
+  readonly subject: string
+  readonly reason: string
+  readonly by: string
+  readonly at: Date
+  readonly events: number
+  /** Of the newest of them; 0 where there was none. */
+  readonly lastPosition: number
 }
 
 export interface HistorySummary {

@@ -10,7 +10,7 @@ import {
   textOf,
   timeOf,
 } from '../events/index.ts'
-import { packProperties, unpackProperties } from './packed-properties.ts'
+import { erasureOf, packProperties, unpackProperties } from './packed-properties.ts'
 
 export interface PositionedIdentity extends Identity {
   readonly position: number
@@ -53,6 +53,11 @@ export interface StoredEvent<Type extends string = string, Data = unknown>
     PositionedIdentity {
   /** When the recorder wrote it. */
   readonly recordedAt: Date
+  /**
+   * The number of the erasure that has emptied it; undefined where it is whole. What is left is its identity,
+   * type, subject, time and sequence.
+   */
+  readonly erased?: number | undefined
 }
 
 /** The columns of `EventRow`, in its order. */
@@ -124,6 +129,11 @@ export class RowEvent implements StoredEvent {
     return new Date(recordedAt)
   }
 
+  get erased(): number | undefined {
+    const [, , , , , , , , , , properties] = this.#row
+    return erasureOf(properties)
+  }
+
   get time(): string | undefined {
     return timeOf(this.message.properties)
   }
@@ -136,7 +146,7 @@ export class RowEvent implements StoredEvent {
   get data(): unknown {
     if (!this.#decoded) {
       const [, , , , , contentType, , , , , , body] = this.#row
-      this.#data = decodeData(body, contentType ?? undefined, this)
+      this.#data = this.erased === undefined ? decodeData(body, contentType ?? undefined, this) : undefined
       this.#decoded = true
     }
     return this.#data

@@ -76,6 +76,11 @@ export interface ParkingCounts {
 /** Thrown within the transaction of a retry where another hand has edited or discarded the event meanwhile. */
 export class ParkedChanged extends Error {}
 
+/** Of an erased event. */
+export interface ErasedIdentity extends Identity {
+  readonly subject: string | undefined
+}
+
 /** Parking within one transaction of the store. */
 export interface ParkingTransaction {
   /** Which of these subjects have something parked: what comes now has to wait behind it. */
@@ -102,5 +107,11 @@ export interface ParkingTransaction {
    * @returns How many were still as they were read; the others are left as they are.
    */
   resolve(events: readonly ParkedEvent[], now: number): Promise<number>
+  /**
+   * Removes what is kept of these events, given up and edited ones too; what waits behind them becomes due.
+   *
+   * @returns How many of them had not taken effect: from the history, and from the live queue.
+   */
+  erase(events: readonly ErasedIdentity[], now: number): Promise<{ replayed: number; live: number }>
   counts(): Promise<ParkingCounts>
 }

@@ -2,6 +2,7 @@
 import type { Identity } from '../../events/index.ts'
 import { fromText, toText } from '../../history/index.ts'
 import type {
+  ErasedIdentity,
   NewParked,
   ParkedError,
   ParkedEvent,
@@ -144,6 +145,20 @@ export class PostgresParking implements ParkingTransaction {
       if (freed.length > 0) this.#session.send(release, [this.#consumer, part, freed, now])
     }
     return resolved
+  }
+
+  async erase(events: readonly ErasedIdentity[], now: number): Promise<{ replayed: number; live: number }> {
+    const dropped = { replayed: 0, live: 0 }
+    const rows = await this.#session.rows<ErasedRow>(erase, [
+      this.#consumer,
+      events.map(({ id }) => toText(id)),
+      events.map(({ source }) => toText(source)),
+    ])
+    for (const { part, state, subject, position } of rows) {
+      if (part === 'apply' && state !== 'mended') dropped[position === null ? 'live' : 'replayed'] += 1
+      if (subject !== null) this.#session.send(release, [this.#consumer, part, [subject], now])
+    }
+    return dropped
   }
 
   async counts(): Promise<ParkingCounts> {
@@ -297,6 +312,21 @@ const mend = {
     ), ${acted}`,
 }
 /** What of a subject stands first becomes due; what else waits, waits for that. */
+interface ErasedRow {
+  readonly part: string
+  readonly state: string
+  /** As it is stored. */
+  readonly subject: string | null
+  readonly position: string | null
+}
+
+const erase = {
+  name: 'backstory_parked_erase',
+  text: `DELETE FROM backstory_parked WHERE consumer = $1 AND hashtextextended(id, 0) IN (
+      SELECT hashtextextended(name, 0) FROM unnest($2::text[]) AS wanted (name))
+    AND (id, source) IN (SELECT * FROM unnest($2::text[], $3::text[]))
+    RETURNING part, state, subject, position`,
+}
 const release = {
   name: 'backstory_release',
   text: `UPDATE backstory_parked SET due_at = $4 WHERE reason = 'behind' AND number IN (

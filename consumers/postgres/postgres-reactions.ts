@@ -1,5 +1,11 @@
 /** Reactions to come in a consumer's PostgreSQL store. */
-import { type CloudEvent, decodeProperties, encodeProperties, type Message } from '../../events/index.ts'
+import {
+  type CloudEvent,
+  decodeProperties,
+  encodeProperties,
+  type Identity,
+  type Message,
+} from '../../events/index.ts'
 import { fromText, toText } from '../../history/index.ts'
 import type { Reaction, ReactionsTransaction } from '../reactions.ts'
 import type { PostgresSession } from './postgres-session.ts'
@@ -58,6 +64,11 @@ export class PostgresReactions implements ReactionsTransaction {
     }))
   }
 
+  async erase(events: readonly Identity[]): Promise<void> {
+    const [ids, sources] = [events.map(({ id }) => toText(id)), events.map(({ source }) => toText(source))]
+    this.#session.send(erase, [this.#consumer, ids, sources])
+  }
+
   async remove(numbers: readonly number[]): Promise<void> {
     this.#session.send(remove, [this.#consumer, numbers])
   }
@@ -77,6 +88,11 @@ export function toMessage({ exchange, routing_key, properties, body }: MessageRo
   }
 }
 
+const erase = {
+  name: 'backstory_reactions_erase',
+  text: `DELETE FROM backstory_reactions WHERE consumer = $1
+    AND (id, source) IN (SELECT * FROM unnest($2::text[], $3::text[]))`,
+}
 const add = {
   name: 'backstory_react',
   text: `INSERT INTO backstory_reactions (consumer, source, id, type, subject, position, exchange, routing_key,

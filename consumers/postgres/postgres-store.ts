@@ -79,6 +79,9 @@ export interface StateRow {
   readonly repairs: string
   readonly checksum: string
   readonly react_after: string | null
+  /** Absent, as `erasure` is, in a store that an older version has made. */
+  readonly erased?: string
+  readonly erasure?: string
   readonly updated_at: Date
 }
 
@@ -94,6 +97,8 @@ export function toState(row: StateRow): ConsumerState {
     repairs: Number(row.repairs),
     checksum: row.checksum,
     reactAfter: row.react_after === null ? undefined : Number(row.react_after),
+    erased: Number(row.erased ?? 0),
+    erasure: Number(row.erasure ?? 0),
   }
 }
 
@@ -292,6 +297,8 @@ class PostgresUnit<Tx> implements StoreTransaction<Tx> {
       state.repairs,
       state.checksum,
       state.reactAfter ?? null,
+      state.erased,
+      state.erasure,
     ])
   }
 
@@ -367,7 +374,8 @@ const lockGeneration = {
 const saveState = {
   name: 'backstory_save',
   text: `UPDATE backstory_consumers SET phase = $2, cursor = $3, replayed = $4, live = $5, duplicates = $6,
-      unidentified = $7, repairs = $8, checksum = $9, react_after = $10, updated_at = clock_timestamp()
+      unidentified = $7, repairs = $8, checksum = $9, react_after = $10, erased = $11,
+      erasure = $12, updated_at = clock_timestamp()
     WHERE name = $1`,
 }
 const anyInbox = {

@@ -13,7 +13,7 @@ import type { ParkingCounts } from '../parking/parking.ts'
 import { countParked } from '../sqlite/sqlite-parking.ts'
 import { guard, type StateRow, selectWaiting, toState } from '../sqlite/sqlite-store.ts'
 import { readSqliteStore } from '../sqlite/sqlite-store-reader.ts'
-import { tables } from '../sqlite/sqlite-tables.ts'
+import { makeTables } from '../sqlite/sqlite-tables.ts'
 import type { ConsumerState } from '../store.ts'
 import type { Decision } from './rebuild-handlers.ts'
 
@@ -71,7 +71,7 @@ export class RebuildTarget {
       database.pragma('foreign_keys = OFF')
       // What the swap has written is brought to its place after the commit, when others may write: `settle`.
       database.pragma('wal_autocheckpoint = 0')
-      await guard(path, () => whenFree(() => database.exec(tables), signal))
+      await guard(path, () => whenFree(() => makeTables(database), signal))
       return new RebuildTarget(database, options)
     } catch (error) {
       database.close()

@@ -78,6 +78,7 @@ export function openSimReader({
     note: async () => undefined,
     summary: ({ upTo = Number.MAX_SAFE_INTEGER } = {}) => query(() => history.summary(upTo)),
     consumers: async () => [],
+    erasures: async () => [],
     close: async () => {},
     [Symbol.asyncDispose]: async () => {},
   }

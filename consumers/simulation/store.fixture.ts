@@ -108,7 +108,7 @@ export function openSimStore(database: SimDatabase, life: Life): ConsumerStore<E
           written.tries.set(keyOf(identity), 0)
         },
         parking: nothingToPark,
-        reactions: { add: refuse, first: async () => [], remove: refuse },
+        reactions: { add: refuse, first: async () => [], remove: refuse, erase: refuse },
       })
       await life.point()
       requireAvailable(database, life)
@@ -136,6 +136,7 @@ const nothingToPark: ParkingTransaction = {
   due: async () => [],
   failed: refuse,
   resolve: refuse,
+  erase: refuse,
   counts: async () => nothingParked,
 }
 

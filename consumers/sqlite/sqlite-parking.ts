@@ -2,6 +2,7 @@
 import { decodeProperties, encodeProperties, type Identity, type Message } from '../../events/index.ts'
 import type { SqliteDatabase } from '../../history/index.ts'
 import type {
+  ErasedIdentity,
   NewParked,
   ParkedError,
   ParkedEvent,
@@ -146,6 +147,22 @@ export class SqliteParking implements ParkingTransaction {
     return resolved
   }
 
+  async erase(events: readonly ErasedIdentity[], now: number): Promise<{ replayed: number; live: number }> {
+    const dropped = { replayed: 0, live: 0 }
+    for (const { source, id, subject } of events) {
+      const rows = this.#statements.erase.all(this.#consumer, id, source) as Pick<
+        ParkedRow,
+        'part' | 'state' | 'position'
+      >[]
+      for (const { part, state, position } of rows) {
+        if (part === 'apply' && state !== 'mended') dropped[position === null ? 'live' : 'replayed'] += 1
+        if (subject !== undefined)
+          this.#statements.release.run({ consumer: this.#consumer, part, subject, now })
+      }
+    }
+    return dropped
+  }
+
   async counts(): Promise<ParkingCounts> {
     return toCounts(this.#statements.counts.all(this.#consumer) as CountRow[])
   }
@@ -274,6 +291,9 @@ function prepareStatements(database: SqliteDatabase) {
        WHERE consumer = ? AND number = ? AND state = 'parked' AND version = ?`,
     ),
     release: database.prepare(releaseFirst),
+    erase: database.prepare(
+      'DELETE FROM backstory_parked WHERE consumer = ? AND id = ? AND source = ? RETURNING part, state, position',
+    ),
     act: database.prepare(
       'INSERT INTO backstory_parked_actions (consumer, number, at, action) VALUES (?, ?, ?, ?)',
     ),

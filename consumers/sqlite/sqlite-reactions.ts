@@ -1,5 +1,5 @@
 /** Reactions to come in a consumer's SQLite store. */
-import { type CloudEvent, decodeProperties, encodeProperties } from '../../events/index.ts'
+import { type CloudEvent, decodeProperties, encodeProperties, type Identity } from '../../events/index.ts'
 import type { SqliteDatabase } from '../../history/index.ts'
 import type { Reaction, ReactionsTransaction } from '../reactions.ts'
 
@@ -63,6 +63,10 @@ export class SqliteReactions implements ReactionsTransaction {
     }))
   }
 
+  async erase(events: readonly Identity[]): Promise<void> {
+    for (const { source, id } of events) this.#statements.erase.run(this.#consumer, id, source)
+  }
+
   async remove(numbers: readonly number[]): Promise<void> {
     for (const number of numbers) this.#statements.remove.run(this.#consumer, number)
   }
@@ -75,6 +79,7 @@ function prepareStatements(database: SqliteDatabase) {
          properties, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     first: database.prepare('SELECT * FROM backstory_reactions WHERE consumer = ? ORDER BY number LIMIT ?'),
+    erase: database.prepare('DELETE FROM backstory_reactions WHERE consumer = ? AND id = ? AND source = ?'),
     remove: database.prepare('DELETE FROM backstory_reactions WHERE consumer = ? AND number = ?'),
   }
 }

@@ -25,7 +25,7 @@ import {
 } from '../store.ts'
 import { SqliteParking } from './sqlite-parking.ts'
 import { SqliteReactions } from './sqlite-reactions.ts'
-import { tables } from './sqlite-tables.ts'
+import { makeTables } from './sqlite-tables.ts'
 
 export interface SqliteStoreOptions<Tx> {
   readonly path: string
@@ -68,7 +68,7 @@ export async function openSqliteStore<Tx = SqliteDatabase>({
         `${path} is a history; name a file of the consumer's own`,
       )
     }
-    await guard(path, async () => database!.exec(tables))
+    await guard(path, async () => makeTables(database!))
     checkExchange(database, { path, consumer, exchange })
     return new SqliteStore(database, { lock, path, consumer, exchange, tx: await prepare(database) })
   } catch (error) {
@@ -78,11 +78,14 @@ export async function openSqliteStore<Tx = SqliteDatabase>({
   }
 }
 
-export interface StateRow extends Omit<ConsumerState, 'reactAfter'> {
+export interface StateRow extends Omit<ConsumerState, 'reactAfter' | 'erased' | 'erasure'> {
   readonly name: string
   readonly exchange: string
   readonly generation: number
   readonly react_after: number | null
+  /** Absent, as `erasure` is, in a store that an older version has made. */
+  readonly erased?: number
+  readonly erasure?: number
   readonly updated_at: number
 }
 
@@ -96,9 +99,12 @@ export function toState({
   repairs,
   checksum,
   react_after,
+  erased = 0,
+  erasure = 0,
 }: StateRow): ConsumerState {
   const reactAfter = react_after ?? undefined
-  return { phase, cursor, replayed, live, duplicates, unidentified, repairs, checksum, reactAfter }
+  const counts = { replayed, live, duplicates, unidentified, repairs, erased }
+  return { phase, cursor, ...counts, checksum, reactAfter, erasure }
 }
 
 class SqliteStore<Tx> implements ConsumerStore<Tx>, StoreTransaction<Tx> {
@@ -212,6 +218,8 @@ class SqliteStore<Tx> implements ConsumerStore<Tx>, StoreTransaction<Tx> {
       state.repairs,
       state.checksum,
       state.reactAfter ?? null,
+      state.erased,
+      state.erasure,
       Date.now(),
     )
   }
@@ -291,8 +299,8 @@ function prepareStatements(database: SqliteDatabase) {
     generation: database.prepare('SELECT generation FROM backstory_consumers WHERE name = ?').pluck(),
     save: database.prepare(
       `INSERT OR REPLACE INTO backstory_consumers (name, exchange, generation, phase, cursor, replayed, live,
-         duplicates, unidentified, repairs, checksum, react_after, updated_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         duplicates, unidentified, repairs, checksum, react_after, erased, erasure, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     bits: database.prepare('SELECT bits FROM backstory_applied WHERE consumer = ? AND block = ?').pluck(),
     saveBits: database.prepare(

@@ -2,7 +2,21 @@
  * The tables that a consumer's SQLite store has of ours. A file may hold several consumers, so each row
  * says whose it is.
  */
-export const tables = `
+import type { SqliteDatabase } from '../../history/index.ts'
+
+/** Makes the tables where they are missing, and columns that an older version did not have. */
+export function makeTables(database: SqliteDatabase): void {
+  database.exec(tables)
+  const columns = database.prepare(`SELECT name FROM pragma_table_info('backstory_consumers')`).pluck().all()
+  for (const column of addedColumns) {
+    if (!columns.includes(column))
+      database.exec(`ALTER TABLE backstory_consumers ADD COLUMN ${column} INTEGER NOT NULL DEFAULT 0`)
+  }
+}
+
+const addedColumns = ['erased', 'erasure']
+
+const tables = `
 CREATE TABLE IF NOT EXISTS backstory_consumers (
   name TEXT PRIMARY KEY,
   exchange TEXT NOT NULL,

@@ -3,6 +3,7 @@ import type { Identity } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
 import type {
   Checkpoint,
+  Erasure,
   HistoryCounts,
   HistoryReader,
   HistorySummary,
@@ -155,6 +156,11 @@ class HttpReader implements HistoryReader {
   async consumers(): Promise<KnownConsumer[]> {
     const { items } = await this.#json<{ items: KnownConsumer[] }>('/consumers')
     return items.map((item) => ({ ...item, toldAt: new Date(item.toldAt) }))
+  }
+
+  async erasures({ after, limit }: { after: number; limit?: number }): Promise<Erasure[]> {
+    const { items } = await this.#json<{ items: Erasure[] }>(`/erasures${queryOf({ after, limit })}`)
+    return items.map((item) => ({ ...item, at: new Date(item.at) }))
   }
 
   async close(): Promise<void> {

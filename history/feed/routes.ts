@@ -76,6 +76,7 @@ const routes: readonly Route[] = [
   { method: 'GET', path: '/exchanges/{exchange}/outlines', answer: ofHistory(answerOutlines) },
   { method: 'GET', path: '/exchanges/{exchange}/counts', answer: ofHistory(answerCounts) },
   { method: 'GET', path: '/exchanges/{exchange}/consumers', answer: ofHistory(answerConsumers) },
+  { method: 'GET', path: '/exchanges/{exchange}/erasures', answer: ofHistory(answerErasures) },
   { method: 'GET', path: '/exchanges/{exchange}/notes/{name}', answer: ofHistory(answerNote) },
   { method: 'GET', path: '/openapi.json', isOpen: true, answer: async (call) => call.send(openapi) },
   { method: 'GET', path: '/livez', isOpen: true, answer: async (call) => call.send({ live: true }) },
@@ -303,6 +304,10 @@ async function answerCounts(call: Call, { reader }: ServedHistory): Promise<void
 async function answerConsumers(call: Call, { reader }: ServedHistory): Promise<void> {
   call.query({})
   call.send({ items: await reader.consumers() })
+}
+
+async function answerErasures(call: Call, { reader }: ServedHistory): Promise<void> {
+  call.send({ items: await reader.erasures(pageOf(call)) })
 }
 
 async function answerNote(

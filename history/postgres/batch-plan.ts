@@ -8,7 +8,7 @@
 import { hash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { Checksum, encodeProperties, sequenceHeader, sequenceOf } from '../../events/index.ts'
-import { packedSequence, packProperties } from '../packed-properties.ts'
+import { erasureOf, packedSequence, packProperties } from '../packed-properties.ts'
 import type { RecordedEvent } from '../stored-event.ts'
 import type { NewEvent } from '../writer.ts'
 import { type EventKey, eventKey } from './event-key.ts'
@@ -143,8 +143,14 @@ function recordedFrom({ event, properties }: PlannedEvent): Omit<Recorded, 'posi
   return { bodyHash: hash('sha256', event.message.body), properties }
 }
 
-function isSameBody({ message }: NewEvent, { bodyHash }: Pick<Recorded, 'bodyHash'>): boolean {
-  return bodyHash === undefined || hash('sha256', message.body) === bodyHash
+/** Of an erased event its identity alone tells that it came before, and it stays erased. */
+function isSameBody(
+  { message }: NewEvent,
+  { bodyHash, properties }: Pick<Recorded, 'bodyHash' | 'properties'>,
+): boolean {
+  return (
+    bodyHash === undefined || erasureOf(properties) !== undefined || hash('sha256', message.body) === bodyHash
+  )
 }
 
 /** A duplicate that was published again has a number of its own, which is spent with it. */

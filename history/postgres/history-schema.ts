@@ -247,7 +247,9 @@ CREATE TABLE ${schema}.erasures (
   erased_by text NOT NULL,
   erased_at bigint NOT NULL,
   events bigint NOT NULL,
-  last_position bigint NOT NULL
+  last_position bigint NOT NULL,
+  -- Nothing of them is left.
+  finished boolean NOT NULL
 );
 
 CREATE TABLE ${schema}.notes (

@@ -11,6 +11,7 @@ import { firstMissing } from '../first-missing.ts'
 import { packedSequence } from '../packed-properties.ts'
 import type {
   Checkpoint,
+  Erasure,
   HistoryReader,
   HistorySummary,
   KnownConsumer,
@@ -232,6 +233,12 @@ class PostgresReader implements HistoryReader {
     )
   }
 
+  async erasures({ after, limit = pageLimit }: { after: number; limit?: number }): Promise<Erasure[]> {
+    return await this.#query(async ({ rows, statements }) =>
+      (await rows<ErasureRow>(statements.erasures, [after, limit])).map(toErasure),
+    )
+  }
+
   async summary({ upTo = maxPosition }: { upTo?: number } = {}): Promise<HistorySummary> {
     return await this.#query(async ({ rows, statements }) =>
       summaryOf(await rows<SummaryRow>(statements.summary, [upTo])),
@@ -363,6 +370,22 @@ type SummaryRow = readonly [
   unidentified: number,
   checksum: string | null,
 ]
+
+/** The columns of `erasureColumns`, in its order. */
+type ErasureRow = readonly [
+  number: number,
+  subject: string,
+  reason: string,
+  by: string,
+  at: number,
+  events: number,
+  lastPosition: number,
+]
+
+function toErasure(row: ErasureRow): Erasure {
+  const [number, subject, reason, by, at, events, lastPosition] = row
+  return { number, subject, reason, by, at: new Date(at), events, lastPosition }
+}
 
 const noSequence = { epoch: undefined, sequence: undefined }
 

@@ -74,6 +74,10 @@ export function readStatements(schema: string) {
       'consumers',
       `SELECT name, cursor, told_at FROM ${schema}.consumers ORDER BY name COLLATE "C"`,
     ),
+    erasures: statement(
+      'erasures',
+      `SELECT ${erasureColumns} FROM ${schema}.erasures WHERE number > $1 AND finished ORDER BY number LIMIT $2`,
+    ),
     /** The checkpoint below a position, and what comes after it: less than a batch. */
     summary: statement(
       'summary',
@@ -93,6 +97,9 @@ export function readStatements(schema: string) {
     },
   }
 }
+
+/** Those of an `ErasureRow`. */
+const erasureColumns = 'number, subject, reason, erased_by, erased_at, events, last_position'
 
 /** Of events and their properties. */
 export const pageBytesMax = 16 * 1024 * 1024

@@ -10,7 +10,7 @@
  * `history`: one row; `settled` is the position up to which the broker is known to have taken the
  * acknowledgements. `consumers`: how far each has come, as it last told. `pruned`: ranges of positions that
  * retention has removed, none beside another, with the sum of what they add to the checksum. `erasures`: whose
- * events were emptied, by whom and why; the rows themselves say so in `properties`. `notes`: what a
+ * events were emptied, by whom and why, `finished` when no trace is left; the rows themselves say so in `properties`. `notes`: what a
  * writer must know again, by name.
  */
 import { HistoryError } from '../errors.ts'
@@ -56,7 +56,8 @@ CREATE TABLE erasures (
   erased_by TEXT NOT NULL,
   erased_at INTEGER NOT NULL,
   events INTEGER NOT NULL,
-  last_position INTEGER NOT NULL
+  last_position INTEGER NOT NULL,
+  finished INTEGER NOT NULL
 ) STRICT;
 `
 

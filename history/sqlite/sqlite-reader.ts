@@ -8,6 +8,7 @@ import { firstMissing } from '../first-missing.ts'
 import { packedSequence } from '../packed-properties.ts'
 import type {
   Checkpoint,
+  Erasure,
   HistoryCounts,
   HistoryReader,
   HistorySummary,
@@ -212,6 +213,10 @@ class SqliteReader implements HistoryReader {
 
   consumers(): Promise<KnownConsumer[]> {
     return this.#query(({ removals }) => removals.consumers())
+  }
+
+  erasures({ after, limit = pageLimit }: { after: number; limit?: number }): Promise<Erasure[]> {
+    return this.#query(({ removals }) => removals.erasures({ after, limit }))
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,7 @@
  * A file that an older version has made lacks these tables until its next recorder adds them: until then
  * nothing was removed and nobody is known.
  */
-import type { KnownConsumer } from '../reader.ts'
+import type { Erasure, KnownConsumer } from '../reader.ts'
 import type { SqliteDatabase } from './sqlite.ts'
 
 export class SqliteRemovals {
@@ -24,12 +24,23 @@ export class SqliteRemovals {
     return rows.map(({ name, cursor, toldAt }) => ({ name, cursor, toldAt: new Date(toldAt) }))
   }
 
+  erasures({ after, limit }: { after: number; limit: number }): Erasure[] {
+    const rows = (this.#statements()?.erasures.all(after, limit) ?? []) as (Omit<Erasure, 'at'> & {
+      at: number
+    })[]
+    return rows.map((row) => ({ ...row, at: new Date(row.at) }))
+  }
+
   #statements(): ReturnType<typeof prepareStatements> | undefined {
     if (this.#prepared === undefined && hasTables(this.#database))
       this.#prepared = prepareStatements(this.#database)
     return this.#prepared
   }
 }
+
+/** Those of an `Erasure`. */
+export const erasureColumns = `number, subject, reason, erased_by AS "by", erased_at AS "at", events,
+  last_position AS "lastPosition"`
 
 function hasTables(database: SqliteDatabase): boolean {
   return (
@@ -41,5 +52,8 @@ function hasTables(database: SqliteDatabase): boolean {
 function prepareStatements(database: SqliteDatabase) {
   return {
     consumers: database.prepare(`SELECT name, cursor, told_at AS "toldAt" FROM consumers ORDER BY name`),
+    erasures: database.prepare(
+      `SELECT ${erasureColumns} FROM erasures WHERE number > ? AND finished = 1 ORDER BY number LIMIT ?`,
+    ),
   }
 }

@@ -11,7 +11,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { Checksum, encodeProperties, type Message, sequenceHeader, sequenceOf } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
 import { identityTaken, notNext } from '../import-conflict.ts'
-import { packedSequence, packProperties } from '../packed-properties.ts'
+import { erasureOf, packedSequence, packProperties } from '../packed-properties.ts'
 import type { Checkpoint } from '../reader.ts'
 import { type EventRow, eventColumns, RowEvent } from '../stored-event.ts'
 import type { Appended, Batch, HistoryWriter, ImportBatch, NewEvent } from '../writer.ts'
@@ -43,6 +43,8 @@ export async function openSqliteWriter({
   }
   try {
     const database = await openSqlite(file)
+    // What moves from page to page leaves no copy behind, or an erasure could not find it (sqlite-keeper.ts).
+    database.pragma('secure_delete = ON')
     createSchema(database, { path, exchange })
     return new SqliteWriter(database, { lock, path: file, exchange })
   } catch (error) {
@@ -245,7 +247,8 @@ class SqliteWriter implements HistoryWriter {
   #isDuplicate({ source, message }: NewEvent, { id, head }: { id: string; head: number }): boolean {
     const { recorded, spend } = this.#statements
     const { body, properties } = recorded.get(id, source) as { body: Buffer; properties: string }
-    if (!message.body.equals(body)) return false
+    // An erased event has no body to compare: its identity alone tells that it came before, and it stays erased.
+    if (erasureOf(properties) === undefined && !message.body.equals(body)) return false
     const stated = sequenceOf(message.properties)
     if (stated !== undefined && message.properties.headers?.[sequenceHeader] !== packedSequence(properties))
       spend.run(head, source, stated.epoch, stated.sequence)

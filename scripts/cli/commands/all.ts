@@ -7,6 +7,7 @@ import { statusCommand } from './consumers-status.ts'
 import { downCommand } from './down.ts'
 import { copyCommand } from './history-copy.ts'
 import { exportCommand } from './history-export.ts'
+import { eraseCommand } from './history-erase.ts'
 import { headCommand } from './history-head.ts'
 import { importCommand } from './history-import.ts'
 import { listCommand } from './history-list.ts'
@@ -49,6 +50,7 @@ export const commands: readonly Command[] = [
   importCommand,
   copyCommand,
   verifyCommand,
+  eraseCommand,
   auditCommand,
   statusCommand,
   certificateCommand,

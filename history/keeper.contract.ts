@@ -1,0 +1,174 @@
+/** The promises of what removes from a history, as tests to run on each store. */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { attributesOf, type Message, toMessage } from '../events/index.ts'
+import type { HistoryKeeper } from './keeper.ts'
+import type { HistoryReader } from './reader.ts'
+import type { HistoryWriter, NewEvent } from './writer.ts'
+
+export interface KeptHistory {
+  openWriter(): Promise<HistoryWriter>
+  openReader(): HistoryReader
+  openKeeper(): Promise<HistoryKeeper>
+  /** Where a text is in what the store has on its disk, its logs included. */
+  traces(text: string): Promise<readonly string[]>
+}
+
+const exchange = 'orders'
+const erasing = { subject: 'EC-1', reason: 'asked for', by: 'the office' }
+
+export function keeperContract(name: string, make: (t: TestContext) => Promise<KeptHistory>): void {
+  const promise = (title: string, run: (history: KeptHistory, t: TestContext) => Promise<void>) =>
+    test(`${name}: ${title}`, async (t) => run(await make(t), t))
+
+  promise(
+    'of an erased event are left position, identity, type, subject, time and sequence',
+    async (history) => {
+      const writer = await history.openWriter()
+      const whole = [
+        newEvent('1', 'EC-1'),
+        newEvent('2', 'EC-2'),
+        foreignEvent('3', 'EC-1'),
+        newEvent('4', 'EC-1'),
+      ]
+      await writer.append({ events: whole, fences: [] })
+      const reader = history.openReader()
+      const before = await reader.read({ after: 0 })
+      const [summary, sequences] = [await reader.summary(), await reader.sequences({ after: 0 })]
+      const keeper = await history.openKeeper()
+      assert.equal(await keeper.countErasable('EC-1'), 3)
+      const startedAt = Date.now()
+      const erasure = await keeper.erase(erasing)
+      const { at, ...record } = erasure!
+      assert.deepEqual(record, { number: 1, ...erasing, events: 3, lastPosition: 4 })
+      assert.ok(at.getTime() >= startedAt && at.getTime() <= Date.now())
+      assert.deepEqual(await reader.erasures({ after: 0 }), [erasure])
+      assert.deepEqual(await reader.erasures({ after: 1 }), [])
+      const after = await reader.read({ after: 0 })
+      assert.deepEqual(
+        after.map(({ erased }) => erased),
+        [1, undefined, 1, 1],
+      )
+      for (const [index, event] of after.entries()) {
+        const { position, source, id, type, subject, time, recordedAt, unidentified } = before[index]!
+        assert.deepEqual(
+          [event.position, event.source, event.id, event.type, event.subject, event.time],
+          // A header that only calls itself a time goes with the others.
+          [position, source, id, type, subject, time === 'a secret time' ? undefined : time],
+        )
+        assert.deepEqual([event.recordedAt, event.unidentified], [recordedAt, unidentified])
+        if (event.erased === undefined) assert.deepEqual(event.message, before[index]!.message)
+        else {
+          assert.equal(event.data, undefined)
+          assert.equal(event.message.body.length, 0)
+          assert.equal(event.message.routingKey, '')
+          assert.doesNotMatch(JSON.stringify(event.message.properties), /secret/)
+        }
+      }
+      assert.deepEqual(await reader.summary(), summary)
+      assert.deepEqual(await reader.sequences({ after: 0 }), sequences)
+      assert.equal(await keeper.countErasable('EC-1'), 0)
+      assert.equal(await keeper.erase(erasing), undefined, 'nothing is left to erase')
+      await keeper.close()
+      await writer.close()
+      await reader.close()
+    },
+  )
+
+  promise('an erased event that is published again is a duplicate, and stays erased', async (history) => {
+    const writer = await history.openWriter()
+    await writer.append({ events: [newEvent('1', 'EC-1')], fences: [] })
+    await using keeper = await history.openKeeper()
+    await keeper.erase(erasing)
+    const again = await writer.append({ events: [newEvent('1', 'EC-1'), newEvent('2', 'EC-1')], fences: [] })
+    assert.deepEqual(again, { head: 2, recorded: 1, duplicates: 1, conflicts: 0 })
+    const reader = history.openReader()
+    assert.equal((await reader.at(1))?.message.body.length, 0)
+    assert.equal((await reader.at(2))?.erased, undefined, 'a new event of the subject is whole')
+    await writer.close()
+    await reader.close()
+  })
+
+  promise(
+    'an interrupted erasure is no erasure yet, and the next of its subject finishes it',
+    async (history) => {
+      const writer = await history.openWriter()
+      const events = Array.from({ length: 900 }, (_, index) => newEvent(`${index}`, 'EC-1'))
+      await writer.append({ events, fences: [] })
+      const reader = history.openReader()
+      const keeper = await history.openKeeper()
+      const stop = new AbortController()
+      const onProgress = () => stop.abort(new Error('interrupted'))
+      await assert.rejects(keeper.erase({ ...erasing, onProgress, signal: stop.signal }), /interrupted/)
+      await keeper.close()
+      assert.deepEqual(await reader.erasures({ after: 0 }), [])
+      const next = await history.openKeeper()
+      const rest = await next.countErasable('EC-1')
+      assert.ok(rest > 0 && rest < 900, `${rest} are left`)
+      const erasure = await next.erase(erasing)
+      assert.deepEqual([erasure!.number, erasure!.events], [1, 900])
+      await next.close()
+      await writer.close()
+      await reader.close()
+    },
+  )
+
+  promise('no trace of what was erased is left on the disk, beside a recorder at work', async (history) => {
+    const writer = await history.openWriter()
+    const keeper = await history.openKeeper()
+    const reader = history.openReader()
+    let number = 0
+    const fill = async (count: number) => {
+      const events = Array.from({ length: count }, () => {
+        number += 1
+        const bytes = number % 40 === 0 ? 60_000 : (number * 37) % 1_500
+        return newEvent(`${number}`, `EC-${number % 3}`, bytes)
+      })
+      await writer.append({ events, fences: [] })
+    }
+    for (let batch = 0; batch < 12; batch++) await fill(1 + (batch % 4) * 60)
+    assert.notDeepEqual(await history.traces('secret-of-EC-1'), [], 'it would be found')
+    let isErasing = true
+    const recording = (async () => {
+      while (isErasing) {
+        // Of another subject: what is recorded meanwhile may be whole.
+        number += 1
+        await writer.append({ events: [newEvent(`more ${number}`, 'EC-2')], fences: [] })
+        await reader.read({ after: 0, limit: 10 })
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    })()
+    await keeper.erase(erasing)
+    isErasing = false
+    await recording
+    assert.deepEqual(await history.traces('secret-of-EC-1'), [])
+    assert.notDeepEqual(await history.traces('secret-of-EC-2'), [])
+    await keeper.close()
+    await writer.close()
+    await reader.close()
+  })
+}
+
+/** As our publisher makes it, with a header of the application's own. */
+function newEvent(id: string, subject: string, bytes = 10): NewEvent {
+  const data = { text: `secret-of-${subject} `.repeat(Math.ceil(bytes / 16)) }
+  const made = toMessage({ type: 'order.placed', id, subject, data }, { exchange, source: '/sales' })
+  const headers = {
+    ...made.properties.headers,
+    note: `secret-of-${subject}`,
+    'ce-sequence': `0lx3f9k2ab7qz.${id.replace(/\D/g, '').padStart(16, '0')}`,
+  }
+  const message = { ...made, routingKey: 'secret', properties: { ...made.properties, headers } }
+  return { ...attributesOf(message), message }
+}
+
+/** Of a publisher that knows nothing of us. */
+function foreignEvent(id: string, subject: string): NewEvent {
+  const message: Message = {
+    exchange,
+    routingKey: `secret.${subject}`,
+    properties: { messageId: id, userId: 'secret', headers: { 'ce-time': 'a secret time' } },
+    body: Buffer.from([0xff, 1, 2]),
+  }
+  return { id, source: 'foreign', type: 'order.changed', subject, message }
+}

@@ -1,0 +1,36 @@
+/**
+ * Keeping a history within what it may hold: whatever removes anything from it is here, and nowhere else.
+ *
+ * A keeper works beside a running recorder, in small transactions, and may be interrupted at any point.
+ */
+import type { Erasure } from './reader.ts'
+
+export interface ErasureOptions {
+  /** Whose events are emptied: all that are recorded by now. */
+  readonly subject: string
+  /** Kept with the record. */
+  readonly reason: string
+  /** Who has it done; kept with the record. */
+  readonly by: string
+  /** Called after each transaction. */
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void
+  /** Ends it between two transactions, rejecting with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+export interface HistoryKeeper {
+  /** How many events of a subject are recorded and whole. */
+  countErasable(subject: string): Promise<number>
+  /**
+   * Empties all events of a subject for ever: body, headers and properties. Their position, identity, type,
+   * subject, time and sequence stay, and a record of who and why. When it resolves, no copy of what was
+   * emptied is left in the history's files. One that was interrupted is finished by the next of its subject.
+   *
+   * @returns The record; undefined where the subject has no event that is whole.
+   * @throws HistoryError `HISTORY_UNAVAILABLE` where it cannot be written now, or where a reader has been at
+   *   one query for so long that the write-ahead log cannot be cleared: do it again.
+   */
+  erase(options: ErasureOptions): Promise<Erasure | undefined>
+  close(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
