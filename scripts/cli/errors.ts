@@ -80,7 +80,7 @@ export function exitCodeOf(error: unknown): number {
   if (error instanceof Interrupted) return error.exitCode
   const code = codeOf(error)
   if (code === undefined) return exitCodes.internal
-  if (code === 'CLI_NOT_FOUND') return exitCodes.checkFailed
+  if (code === 'CLI_NOT_FOUND' || code === 'CLI_NOT_CONFIRMED') return exitCodes.checkFailed
   if (code === 'CLI_SHUTDOWN_TIMEOUT') return exitCodes.late
   return prefixes.find(([prefix]) => code.startsWith(prefix))![1]
 }
