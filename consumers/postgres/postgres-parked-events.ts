@@ -156,6 +156,8 @@ class PostgresParkedEvents implements ParkedEvents {
 
   async outcome(mark: string): Promise<ParkedOutcome> {
     return await this.#read(async (client) => {
+      const marked = await client.query<{ events: string }>(sql.countMarked, [mark])
+      if (Number(marked.rows[0]!.events) >= sql.manyMin) await client.query(sql.expectMany)
       const values = [mark, Date.now(), this.consumer]
       const { rows } = await client.query<Record<keyof ParkedOutcome, string>>(sql.outcome, values)
       const counts = Object.entries(rows[0]!).map(([name, text]) => [name, Number(text)])
@@ -186,6 +188,7 @@ class PostgresParkedEvents implements ParkedEvents {
     return await this.#write({ dryRun }, async (client) => {
       const which = [this.consumer, state, partsOf(selection.part), value]
       const { rowCount: events } = await client.query(text, [...which, now, action, why, id])
+      if (events! >= sql.manyMin) await client.query(sql.expectMany)
       const first = await client.query<EntryRow>(sql.first, [id, firstMax])
       const waiting = await client.query<{ events: string }>(sql.waiting, [id])
       const isNone = events === 0 && 'number' in selection

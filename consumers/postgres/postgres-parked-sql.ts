@@ -24,11 +24,9 @@ const named = {
   all: '$4::text IS NULL',
 }
 
-/** First of its subject, or failed itself. */
-const waitsBehindNothing = `(reason <> 'behind' OR NOT EXISTS (
-  SELECT FROM backstory_parked AS earlier
-  WHERE earlier.consumer = parked.consumer AND earlier.state = 'parked' AND earlier.part = parked.part
-    AND ${sameSubject('earlier.subject', 'parked.subject')} AND earlier.number < parked.number))`
+/** First of its subject, or failed itself. Asked once for all, and not of each. */
+const waitsBehindNothing = `(reason <> 'behind' OR number IN (
+  SELECT min(number) FROM backstory_parked WHERE consumer = $1 AND state = 'parked' GROUP BY part, subject))`
 
 /** $4 of `mark()`. @throws TypeError where a selection names nothing, or what is no number or text. */
 export function selected(selection: ParkedSelection): string | number | null {
@@ -39,7 +37,7 @@ export function selected(selection: ParkedSelection): string | number | null {
 /** $1 consumer, $2 state, $3 parts, $4 what is named, $5 when, $6 action, $7 reason, $8 the mark. */
 export function mark(selection: ParkedSelection, { firstOnly }: { firstOnly: boolean }): string {
   return `INSERT INTO backstory_parked_actions (consumer, number, at, action, reason, mark)
-    SELECT consumer, number, $5::bigint, $6::text, $7::text, $8::text FROM backstory_parked AS parked
+    SELECT consumer, number, $5::bigint, $6::text, $7::text, $8::text FROM backstory_parked
     WHERE consumer = $1 AND state = $2 AND part = ANY ($3::text[]) AND ${named[namedBy(selection).name]}
       ${firstOnly ? `AND ${waitsBehindNothing}` : ''} ORDER BY number`
 }
@@ -62,29 +60,32 @@ export const neighbours = `SELECT min(number) FILTER (WHERE number < $4) AS head
   FROM backstory_parked
   WHERE consumer = $1 AND state = 'parked' AND part = $2 AND ${sameSubject('subject', '$3')}`
 
-/** $1 consumer. */
-export const groups = `WITH failed AS MATERIALIZED (
-    SELECT error_group, part, subject, number, parked_at FROM backstory_parked
-    WHERE consumer = $1 AND state = 'parked' AND error_group IS NOT NULL
-  ), chains AS MATERIALIZED (
-    SELECT part, subject, count(*) AS waiting FROM backstory_parked
-    WHERE consumer = $1 AND state = 'parked' AND reason = 'behind' GROUP BY part, subject
-  ), heads AS (
-    SELECT DISTINCT ON (part, subject) part, subject, error_group FROM failed
-    WHERE subject IS NOT NULL ORDER BY part, subject, number
+/** $1 consumer. What waits behind a subject's first failure is its group's. */
+export const groups = `WITH chains AS (
+    SELECT part, count(*) FILTER (WHERE reason = 'behind') AS waiting,
+      (array_agg(error_group ORDER BY number) FILTER (WHERE error_group IS NOT NULL))[1] AS error_group
+    FROM backstory_parked WHERE consumer = $1 AND state = 'parked' AND subject IS NOT NULL
+    GROUP BY part, subject
   ), waits AS (
-    SELECT error_group, part, sum(waiting) AS waiting FROM chains JOIN heads USING (part, subject)
-    GROUP BY error_group, part
+    SELECT error_group, part, sum(waiting) AS waiting FROM chains GROUP BY error_group, part
   ), kinds AS (
     SELECT error_group, part, count(*) AS events, count(DISTINCT subject) AS subjects,
       min(parked_at) AS first_at, max(parked_at) AS last_at, max(number) AS newest
-    FROM failed GROUP BY error_group, part
+    FROM backstory_parked WHERE consumer = $1 AND state = 'parked' AND error_group IS NOT NULL
+    GROUP BY error_group, part
   )
   SELECT error_group, part, sample.error_name AS name, sample.error_code AS code,
     sample.error_message AS message, events, subjects, coalesce(waits.waiting, 0) AS waiting, first_at, last_at
   FROM kinds JOIN (SELECT number, error_name, error_code, error_message FROM backstory_parked) AS sample
     ON sample.number = kinds.newest LEFT JOIN waits USING (error_group, part)
   ORDER BY events DESC, error_group, part`
+
+/**
+ * For a mark of many. Right after they were parked PostgreSQL believes that there are few, and would go
+ * through all of them for each.
+ */
+export const expectMany = 'SET LOCAL enable_nestloop = off'
+export const manyMin = 1_000
 
 /** The numbers of a mark, $1, and their subjects. */
 const marked = 'SELECT number FROM backstory_parked_actions WHERE mark = $1'
@@ -119,6 +120,8 @@ export const edit = `UPDATE backstory_parked
 export const noteEdit = `INSERT INTO backstory_parked_actions (consumer, number, at, action, reason)
   VALUES ($1, $2, $3, 'edit', $4)`
 
+/** How many a mark, $1, means. */
+export const countMarked = 'SELECT count(*) AS events FROM backstory_parked_actions WHERE mark = $1'
 /** What became of a mark: $1, $2 now, $3 consumer. One that took effect is gone, or mended. */
 export const outcome = `SELECT
     count(*) FILTER (WHERE state IS NULL OR state = 'mended') AS applied,
