@@ -25,7 +25,7 @@ export interface ImportOptions {
   readonly from: string | AsyncIterable<Uint8Array>
   /** The address of the history; it is made where there is none. No recorder may have it open. */
   readonly history: string
-  /** Of the history. Default: the one that it has, else the one that the manifest names. */
+  /** Of the history. Default: the one that the manifest names, else the one that the history has. */
   readonly exchange?: string
   /** Records the events as new ones, whatever positions they had. Default: where the first line has none. */
   readonly append?: boolean
@@ -74,7 +74,7 @@ export async function importHistory({
   const pages = eventPages(source, { exchange: manifest?.exchange ?? '', onBytes, signal })
   const first = await pages.next()
   const isAppended = append ?? (first.done !== true && first.value.events[0]?.position === undefined)
-  const target = { history, exchange: exchange ?? (await exchangeOf(history)) ?? manifest?.exchange }
+  const target = { history, exchange: exchange ?? manifest?.exchange ?? (await exchangeOf(history)) }
   if (target.exchange === undefined) {
     throw new HistoryError(
       'HISTORY_NOT_FOUND',

@@ -18,8 +18,8 @@ export const importCommand = defineCommand({
     exchange: {
       type: 'text',
       value: 'EXCHANGE',
-      describe: 'Of a history that is to be made',
-      defaultDescription: 'the one that the manifest names',
+      describe: 'Whose history it is',
+      defaultDescription: 'of the manifest, else of the history',
     },
     append: { type: 'flag', describe: 'As new events, whatever positions they had' },
     json: jsonOption,
