@@ -5,6 +5,7 @@ import { isFeedUrl } from './feed/feed-address.ts'
 import { openHttpHistory } from './feed/http-reader.ts'
 import type { HistoryKeeper } from './keeper.ts'
 import { isPostgresUrl } from './postgres/postgres.ts'
+import { openPostgresKeeper } from './postgres/postgres-keeper.ts'
 import { openPostgresHistory } from './postgres/postgres-reader.ts'
 import { openPostgresWriter } from './postgres/postgres-writer.ts'
 import type { HistoryReader } from './reader.ts'
@@ -65,9 +66,9 @@ export async function openHistoryWriter({
 /**
  * Opens a history to remove from it, beside its recorder.
  *
- * @param options.clearWaitMs - Longest wait for a reader in the way, fifty times; see `erase`. Default 100.
- *
- * @throws HistoryError `HISTORY_NOT_FOUND`, `HISTORY_CORRUPT`, `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`,
+ * @param options.history - The path of a SQLite file, or the URL of a PostgreSQL database.
+ * @param options.clearWaitMs - SQLite: longest wait for a reader in the way, fifty times; see `erase`. Default 100.
+ * @throws HistoryError `HISTORY_NOT_FOUND`, `HISTORY_AMBIGUOUS`, `HISTORY_CORRUPT`, `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`,
  *   `HISTORY_UNAVAILABLE`, `HISTORY_DRIVER_MISSING`.
  */
 export async function openHistoryKeeper({
@@ -77,5 +78,6 @@ export async function openHistoryKeeper({
   history: string
   clearWaitMs?: number
 }): Promise<HistoryKeeper> {
+  if (isPostgresUrl(history)) return await openPostgresKeeper({ history })
   return await openSqliteKeeper({ path: history, ...(clearWaitMs !== undefined && { clearWaitMs }) })
 }

@@ -372,7 +372,7 @@ type SummaryRow = readonly [
 ]
 
 /** The columns of `erasureColumns`, in its order. */
-type ErasureRow = readonly [
+export type ErasureRow = readonly [
   number: number,
   subject: string,
   reason: string,
@@ -382,7 +382,7 @@ type ErasureRow = readonly [
   lastPosition: number,
 ]
 
-function toErasure(row: ErasureRow): Erasure {
+export function toErasure(row: ErasureRow): Erasure {
   const [number, subject, reason, by, at, events, lastPosition] = row
   return { number, subject, reason, by, at: new Date(at), events, lastPosition }
 }

@@ -99,7 +99,7 @@ export function readStatements(schema: string) {
 }
 
 /** Those of an `ErasureRow`. */
-const erasureColumns = 'number, subject, reason, erased_by, erased_at, events, last_position'
+export const erasureColumns = 'number, subject, reason, erased_by, erased_at, events, last_position'
 
 /** Of events and their properties. */
 export const pageBytesMax = 16 * 1024 * 1024

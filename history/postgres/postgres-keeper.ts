@@ -1,0 +1,174 @@
+/**
+ * The keeper of a history in PostgreSQL, on a connection of its own beside the recorder's.
+ *
+ * PostgreSQL keeps the old version of a row until VACUUM takes it away, and the bytes of it in the page until
+ * others come there: what is erased is rewritten (`VACUUM FULL`), partition by partition, which keeps its
+ * recorder and readers out of that partition meanwhile. WAL archives, replicas' logs and backups are the
+ * server's: nothing here reaches them.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { HistoryError } from '../errors.ts'
+import type { ErasureOptions, HistoryKeeper } from '../keeper.ts'
+import { packErased } from '../packed-properties.ts'
+import type { Erasure } from '../reader.ts'
+import { historyAddress } from './history-address.ts'
+import { findHistory } from './history-schema.ts'
+import { openPostgres, type PostgresClient, postgresError, shownAddress } from './postgres.ts'
+import { type ErasureRow, toErasure } from './postgres-reader.ts'
+import { toText } from './postgres-text.ts'
+import { erasureColumns } from './reader-statements.ts'
+import { rowTypes } from './row-types.ts'
+
+/**
+ * @param options.history - The database's URL; `?exchange=` chooses one of its histories.
+ * @throws HistoryError `HISTORY_NOT_FOUND`, `HISTORY_AMBIGUOUS`, `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`,
+ *   `HISTORY_UNAVAILABLE`, `HISTORY_DRIVER_MISSING`.
+ */
+export async function openPostgresKeeper({ history }: { history: string }): Promise<HistoryKeeper> {
+  const { url, exchange } = historyAddress({ history })
+  const client = await openPostgres(url, { name: 'backstory keeper' })
+  try {
+    const { schema } = await findHistory(client, { url, exchange })
+    return new PostgresKeeper(client, { url, schema })
+  } catch (error) {
+    await client.end().catch(() => {})
+    throw postgresError(error, url)
+  }
+}
+
+const rowsATransaction = 500
+/** The recorder gets its turn between two transactions. */
+const breathMs = 2
+
+class PostgresKeeper implements HistoryKeeper {
+  readonly #client: PostgresClient
+  readonly #url: string
+  readonly #statements: ReturnType<typeof statementsIn>
+  #closed = false
+
+  constructor(client: PostgresClient, { url, schema }: { url: string; schema: string }) {
+    this.#client = client
+    this.#url = url
+    this.#statements = statementsIn(schema)
+  }
+
+  async countErasable(subject: string): Promise<number> {
+    const [row] = await this.#rows<[number]>(this.#statements.countWhole, [toText(subject)])
+    return row![0]
+  }
+
+  async erase({ subject, reason, by, onProgress, signal }: ErasureOptions): Promise<Erasure | undefined> {
+    const { unfinished, begin, finish } = this.#statements
+    const total = await this.countErasable(subject)
+    const name = toText(subject)
+    const [resumed] = await this.#rows<[number]>(unfinished, [name])
+    if (total === 0 && resumed === undefined) return undefined
+    const [number] =
+      resumed ?? (await this.#rows<[number]>(begin, [name, toText(reason), toText(by), Date.now()]))[0]!
+    for (let done = 0; ; await sleep(breathMs)) {
+      signal?.throwIfAborted()
+      const emptied = await this.#empty(name, number)
+      done += emptied
+      onProgress?.({ done, total: Math.max(total, done) })
+      if (emptied < rowsATransaction) break
+    }
+    await this.#rewrite(name, number)
+    const [row] = await this.#rows<ErasureRow>(finish, [number])
+    return toErasure(row!)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#client.end().catch(() => {})
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** One transaction. @returns How many it has emptied. */
+  async #empty(name: string, number: number): Promise<number> {
+    const { whole, empty, count } = this.#statements
+    await this.#rows('BEGIN', [])
+    try {
+      const rows = await this.#rows<WholeRow>(whole, [name, rowsATransaction])
+      const last = rows.at(-1)
+      if (last !== undefined) {
+        const left = rows.map(([, id, source, type, subject, contentType, properties]) =>
+          toText(packErased({ id, source, type, subject, contentType, properties }, number)),
+        )
+        await this.#rows(empty, [rows.map(([position]) => position), left])
+        await this.#rows(count, [rows.length, last[0], number])
+      }
+      await this.#rows('COMMIT', [])
+      return rows.length
+    } catch (error) {
+      await this.#client.query('ROLLBACK').catch(() => {})
+      throw error
+    }
+  }
+
+  /** Leaves no old version of the erased rows in the tables, and no bytes of theirs. */
+  async #rewrite(name: string, number: number): Promise<void> {
+    const partitions = await this.#rows<[string]>(this.#statements.partitions, [name, `!${number} %`])
+    // A table that is another user's is left out with a warning, and no error.
+    let warning: string | undefined
+    const heed = (notice: { severity?: string | undefined; message?: string | undefined }) => {
+      if (notice.severity === 'WARNING') warning = notice.message
+    }
+    this.#client.on('notice', heed)
+    try {
+      for (const [partition] of partitions) await this.#rows(`VACUUM FULL ${partition}`, [])
+    } finally {
+      this.#client.off('notice', heed)
+    }
+    if (warning === undefined) return
+    throw new HistoryError(
+      'HISTORY_UNAVAILABLE',
+      `${shownAddress(this.#url)} may still hold what was erased (${warning}); erase again as the owner of the tables`,
+    )
+  }
+
+  async #rows<Row extends readonly unknown[]>(text: string, values: readonly unknown[]): Promise<Row[]> {
+    if (this.#closed)
+      throw new HistoryError('HISTORY_CLOSED', `The keeper of ${shownAddress(this.#url)} was closed`)
+    try {
+      const query = { text, values: [...values], rowMode: 'array' as const, types: rowTypes }
+      return (await this.#client.query(query)).rows as unknown as Row[]
+    } catch (error) {
+      throw postgresError(error, this.#url)
+    }
+  }
+}
+
+type WholeRow = readonly [
+  position: number,
+  id: string,
+  source: string,
+  type: string,
+  subject: string,
+  contentType: string | null,
+  properties: string,
+]
+
+function statementsIn(schema: string) {
+  const ofSubject = `hashtextextended(subject, 0) = hashtextextended($1, 0) AND subject = $1`
+  const isWhole = `${ofSubject} AND properties NOT LIKE '!%'`
+  return {
+    countWhole: `SELECT count(*) FROM ${schema}.events WHERE ${isWhole}`,
+    whole: `SELECT position, id, source, type, subject, content_type, properties FROM ${schema}.events
+      WHERE ${isWhole} ORDER BY position LIMIT $2 FOR UPDATE`,
+    unfinished: `SELECT number FROM ${schema}.erasures WHERE subject = $1 AND NOT finished ORDER BY number LIMIT 1`,
+    begin: `INSERT INTO ${schema}.erasures (subject, reason, erased_by, erased_at, events, last_position, finished)
+      VALUES ($1, $2, $3, $4, 0, 0, false) RETURNING number`,
+    empty: `UPDATE ${schema}.events SET body = '', routing_key = '', properties = erased.properties
+      FROM unnest($1::bigint[], $2::text[]) AS erased (position, properties)
+      WHERE events.position = erased.position`,
+    count: `UPDATE ${schema}.erasures SET events = events + $1, last_position = greatest(last_position, $2)
+      WHERE number = $3`,
+    partitions: `SELECT DISTINCT tableoid::regclass::text FROM ${schema}.events
+      WHERE ${ofSubject} AND properties LIKE $2`,
+    finish: `UPDATE ${schema}.erasures SET finished = true WHERE number = $1 RETURNING ${erasureColumns}`,
+  }
+}
