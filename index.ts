@@ -124,6 +124,9 @@ export {
   serveHealth,
 } from './health/index.ts'
 export {
+  type Adoption,
+  type AdoptionOptions,
+  type AdoptionStatus,
   auditHistory,
   type ChangedRange,
   type Checkpoint,
@@ -184,6 +187,7 @@ export {
   searchHistory,
   sendQuery,
   serveFeed,
+  startAdoption,
   startRecorder,
   type TransferProgress,
   type UnreadableEvent,

@@ -94,19 +94,30 @@ export class BrokerChannel {
    *
    * @param options.prefetch - Deliveries not acknowledged at a time, 1 to 65535; quorum queues of
    *   RabbitMQ 4.3 and later cap it at 2,000.
+   * @param options.from - Of a stream: the offset to begin at, or `first` or `last`.
    * @throws BrokerError `BROKER_QUEUE_LOST` no such queue; `BROKER_ACCESS_REFUSED`; `BROKER_CHANNEL_LOST`.
    */
   async consume(
     queue: string,
-    { prefetch, onDelivery }: { prefetch: number; onDelivery: (delivery: Delivery) => void },
+    {
+      prefetch,
+      from,
+      onDelivery,
+    }: {
+      prefetch: number
+      from?: number | 'first' | 'last'
+      onDelivery: (delivery: Delivery) => void
+    },
   ): Promise<void> {
     try {
       await this.#channel.prefetch(prefetch)
-      const consuming = this.#channel.consume(queue, (message) => {
+      const options = from === undefined ? {} : { arguments: { 'x-stream-offset': from } }
+      const onMessage = (message: ConsumeMessage | null) => {
         if (message !== null) onDelivery(toDelivery(message))
         else
           this.#fail(new BrokerError('BROKER_QUEUE_LOST', `The broker ended the consumer of queue ${queue}`))
-      })
+      }
+      const consuming = this.#channel.consume(queue, onMessage, options)
       await answered(`to consume ${queue}`, consuming)
     } catch (cause) {
       throw consumeError(queue, cause)

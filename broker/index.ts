@@ -10,6 +10,8 @@ export { Broker, type BrokerOptions, connectBroker } from './connection.ts'
 export { cursorMessage, cursorNoticeOf } from './cursor-notice.ts'
 export { BrokerError, type BrokerErrorCode, replyCodeOf } from './errors.ts'
 export { fenceIdOf, fenceMessage, newFenceId } from './fence.ts'
+export { sendConfirmed } from './send-confirmed.ts'
+export { streamOffsetOf, withoutStreamOffset } from './stream-offset.ts'
 export {
   consumerQueueOf,
   deadQueueOf,
@@ -21,7 +23,7 @@ export {
   type QueueToDeclare,
   type TopologyToDeclare,
 } from './topology.ts'
-export type { ArgumentValue, TopologyDifference } from './topology-inspect.ts'
+export { type ArgumentValue, queueCounts, type TopologyDifference } from './topology-inspect.ts'
 export { lintTopology, type TopologyLint, type TopologyLintOptions } from './topology-lint.ts'
 export {
   applyTopology,

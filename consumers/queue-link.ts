@@ -14,8 +14,9 @@ import {
   fenceIdOf,
   fenceMessage,
   historyQueueOf,
+  sendConfirmed,
 } from '../broker/index.ts'
-import { attributesOf, type Message, MessageEvent } from '../events/index.ts'
+import { attributesOf, MessageEvent } from '../events/index.ts'
 import { type HistoryReader, isTransient, readBindings } from '../history/index.ts'
 import type { Link, LiveDelivery, LiveSession } from './link.ts'
 
@@ -58,9 +59,9 @@ export function queueLink(
     },
     async fence(target, id) {
       if (target === 'history')
-        return await send(fenceBroker, fenceMessage(historyQueueOf(exchange), id), signal)
+        return await sendConfirmed(fenceBroker, fenceMessage(historyQueueOf(exchange), id), signal)
       try {
-        await send(fenceBroker, fenceMessage(queue, id), signal)
+        await sendConfirmed(fenceBroker, fenceMessage(queue, id), signal)
       } catch (error) {
         // In a cluster, a queue that is deleted while one of its nodes comes back may go without a word to
         // its consumer: that no queue takes a fence is then all that tells of it.
@@ -71,7 +72,7 @@ export function queueLink(
     async tellCursor(cursor) {
       const message = cursorMessage(historyQueueOf(exchange), { consumer, cursor })
       // A consumer that was told to stop tells it too, and must not wait for a broker that takes no publishes.
-      const sending = send(fenceBroker, message, AbortSignal.timeout(tellMsMax))
+      const sending = sendConfirmed(fenceBroker, message, AbortSignal.timeout(tellMsMax))
       await Promise.race([sending, sleep(tellMsMax, undefined, { ref: false }).then(refuseToWait)])
     },
     async consume() {
@@ -86,36 +87,6 @@ const tellMsMax = 1_000
 
 function refuseToWait(): never {
   throw new BrokerError('BROKER_CHANNEL_LOST', 'The broker did not take a cursor notice in time')
-}
-
-/** Sends a fence or a notice on a channel of its own, and waits for the confirm. */
-async function send(broker: Broker, message: Message, signal: AbortSignal): Promise<void> {
-  const channel = await broker.openChannel({ confirm: true, signal })
-  try {
-    const confirmed = new Promise<void>((resolve, reject) => {
-      let isReturned = false
-      channel.onReturn(() => {
-        isReturned = true
-      })
-      channel.onConfirm((_tag, { accepted }) => {
-        if (accepted && !isReturned) resolve()
-        else reject(new BrokerError('BROKER_QUEUE_LOST', `Queue ${message.routingKey} did not take a fence`))
-      })
-      void channel.closed.then((cause) =>
-        reject(
-          new BrokerError('BROKER_CHANNEL_LOST', 'The channel ended before a fence was confirmed', { cause }),
-        ),
-      )
-      try {
-        channel.publish(message)
-      } catch (cause) {
-        reject(new BrokerError('BROKER_CHANNEL_LOST', 'The channel ended before a fence was sent', { cause }))
-      }
-    })
-    await confirmed
-  } finally {
-    await channel.close()
-  }
 }
 
 class QueueSession implements LiveSession {

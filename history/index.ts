@@ -35,6 +35,12 @@ export type {
   Selected,
   SelectPage,
 } from './reader.ts'
+export {
+  type Adoption,
+  type AdoptionOptions,
+  type AdoptionStatus,
+  startAdoption,
+} from './recorder/adoption.ts'
 export { BatchSizes, type SizeCounts } from './recorder/batch-sizes.ts'
 export { readBindings } from './recorder/bindings-note.ts'
 export {

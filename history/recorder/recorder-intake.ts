@@ -82,7 +82,7 @@ export class Intake {
     this.#resolveReady = undefined
   }
 
-  /** Takes a batch; a fence ends it. Undefined where there is nothing to take. */
+  /** Takes a batch; a fence ends it, and the last known message. Undefined where there is nothing to take. */
   cut(): Cut | undefined {
     if (this.#isHeld || this.size === 0) return undefined
     const events: NewEvent[] = []
@@ -109,6 +109,7 @@ export class Intake {
       if (id === undefined && this.#known > 0) {
         this.#known -= 1
         known += 1
+        if (this.#known === 0) break
       } else {
         events.push({ id, source, type, subject, message: delivery })
         hasUnidentified ||= id === undefined

@@ -27,6 +27,12 @@ const sentences: Readonly<Record<string, ((fields: Fields) => string) | undefine
   'recorder.interrupted': ({ error }) => `Recording is interrupted (${error}); trying again`,
   'recorder.holding': ({ error }) => `The history cannot be written (${error}); the broker keeps the rest`,
   'recorder.failed': undefined,
+  'adoption.adopting': ({ queue, head }) => `Adopting ${queue} from position ${Number(head) + 1} on`,
+  'adoption.interrupted': ({ error }) => `Adopting is interrupted (${error}); trying again`,
+  'adoption.truncated': ({ queue, offset, missing }) =>
+    `Stream ${queue} has dropped up to ${missing} messages from offset ${offset} on`,
+  'adoption.holding': ({ error }) => `The history cannot be written (${error}); trying again`,
+  'adoption.failed': undefined,
   'relay.standby': ({ exchange }) => `Another relay has the outbox of ${exchange}; standing by`,
   'relay.relaying': ({ exchange }) => `Relaying the outbox of ${exchange}`,
   'relay.retrying': ({ error }) => `${error}; trying again`,

@@ -1,5 +1,6 @@
 /** Every command, in the order in which help lists them. */
 import type { Command } from '../command.ts'
+import { adoptCommand } from './adopt.ts'
 import { auditCommand } from './audit.ts'
 import { bootstrapCommand } from './bootstrap.ts'
 import { certificateCommand } from './consumers-certificate.ts'
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   downCommand,
   publishCommand,
   recordCommand,
+  adoptCommand,
   serveCommand,
   relayCommand,
   bootstrapCommand,

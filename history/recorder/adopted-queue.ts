@@ -1,0 +1,196 @@
+/**
+ * A queue that is adopted: one that was bound so that nothing be lost, and only ever fills.
+ *
+ * It ends at a fence: sent to the queue once the history queue is bound, it comes out behind all that the
+ * history queue did not get; what is behind it is in both. A queue that drops messages (by age, by length) may
+ * drop the fence too: then it is sent again, and an empty queue is an end as well.
+ * A message leaves the queue after its commit. What was committed and not acknowledged comes again: those with
+ * an id are known by it, the others by their place (redelivery.ts), for which a note says where the batch in
+ * hand begins.
+ */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  type Broker,
+  type BrokerChannel,
+  BrokerError,
+  fenceMessage,
+  newFenceId,
+  queueCounts,
+  sendConfirmed,
+  streamOffsetOf,
+} from '../../broker/index.ts'
+import { attributesOf, type Message } from '../../events/index.ts'
+import { HistoryError } from '../errors.ts'
+import type { AdoptedSource, HistoryAtHand, SourceOptions } from './adopted-source.ts'
+import { type Cut, Intake } from './recorder-intake.ts'
+
+export class AdoptedQueue implements AdoptedSource {
+  readonly truncated = 0
+  readonly #options: SourceOptions & { readonly fenceBroker: Broker }
+  readonly #note: string
+  #channel!: BrokerChannel
+  #intake!: Intake
+  #waiting = 0
+  #deliveredAt = 0
+  #openedAt = 0
+  #lookedAt = 0
+  readonly #fences = new Set<string>()
+  /** Deliveries until the fence must have come; then it is lost. */
+  #fenceWithin = 0
+
+  constructor(options: SourceOptions & { readonly fenceBroker: Broker }) {
+    this.#options = options
+    this.#note = `adopted queue ${options.name}`
+  }
+
+  get left(): number {
+    return this.#waiting + (this.#intake?.size ?? 0)
+  }
+
+  async open(channel: BrokerChannel, history: HistoryAtHand): Promise<Intake> {
+    const { name, prefetch } = this.#options
+    this.#channel = channel
+    this.#fenceWithin = 0
+    this.#deliveredAt = 0
+    await this.#requireUnused()
+    const unsettled = await this.#unsettled(history)
+    const intake = new Intake({ ...this.#options, unsettled })
+    this.#intake = intake
+    this.#openedAt = Date.now()
+    await channel.consume(name, {
+      prefetch,
+      onDelivery: (delivery) => {
+        this.#deliveredAt = Date.now()
+        if (streamOffsetOf(delivery) === undefined) intake.add(delivery)
+        else throw notThatKind(`${name} is a stream: adopt it as one`)
+      },
+    })
+    return intake
+  }
+
+  notesOf({ hasUnidentified, known }: Cut, head: number): Readonly<Record<string, string>> {
+    // It has nothing new: the batch that came again is still the one in hand.
+    if (known > 0) return {}
+    return { [this.#note]: hasUnidentified ? String(head) : '' }
+  }
+
+  async committed(cut: Cut, head: number, { writer }: HistoryAtHand): Promise<void> {
+    const { name } = this.#options
+    this.#channel.ackUpTo(cut.deliveryTag)
+    this.#waiting = Math.max(0, this.#waiting - cut.events.length - cut.known)
+    if (!cut.hasUnidentified && cut.known === 0) return
+    // What comes again comes here, and not to the recorder.
+    await writer.settle(head)
+    await this.#channel.settled(name)
+    await writer.append({ events: [], fences: [], notes: { [this.#note]: '' } })
+  }
+
+  async isAtEnd(cut: Cut | undefined): Promise<boolean> {
+    if (cut === undefined) return await this.#isEmpty()
+    if (Date.now() - this.#lookedAt > lookMs) await this.#look()
+    if (this.#options.follow) return false
+    if (cut.fences.some((fence) => this.#fences.has(fence))) return true
+    this.#fenceWithin -= cut.events.length + cut.known + cut.fences.length
+    // Not awaited: a broker that is short of memory may take nothing until the queue has been emptied.
+    if (this.#fenceWithin <= 0) void this.#sendFence()
+    return false
+  }
+
+  async #isEmpty(): Promise<boolean> {
+    const { name, follow } = this.#options
+    await this.#look()
+    if (follow || this.#intake.size > 0) return false
+    const silentMs = Date.now() - Math.max(this.#deliveredAt, this.#openedAt)
+    // In a cluster, what was handed out may still be on its way from another node.
+    if (this.#waiting === 0) return silentMs >= quietMs
+    if (silentMs < silentMsMax) return false
+    throw new BrokerError(
+      'BROKER_QUEUE_BUSY',
+      `Queue ${name} has ${this.#waiting} messages and hands out none: stop its other consumer, or, where it is a stream, adopt it as one`,
+    )
+  }
+
+  async #sendFence(): Promise<void> {
+    const { fenceBroker, name, prefetch, signal, logger } = this.#options
+    const id = newFenceId()
+    this.#fences.add(id)
+    this.#fenceWithin = Number.POSITIVE_INFINITY
+    try {
+      await sendConfirmed(fenceBroker, fenceMessage(name, id), signal)
+      await this.#look()
+      this.#fenceWithin = this.#waiting + prefetch
+    } catch (error) {
+      // A full queue that refuses takes it once there is room.
+      logger.debug('adoption.fence-not-sent', { queue: name, error: (error as Error).message })
+      this.#fenceWithin = prefetch
+    }
+  }
+
+  async #look(): Promise<void> {
+    this.#waiting = await this.#channel.count(this.#options.name)
+    this.#lookedAt = Date.now()
+  }
+
+  /** A consumer that was killed a moment ago may still be counted. */
+  async #requireUnused(): Promise<void> {
+    const { broker, name } = this.#options
+    const deadline = Date.now() + goneMsMax
+    for (;;) {
+      const counts = await queueCounts(broker, name)
+      if (counts === undefined)
+        throw new BrokerError('BROKER_QUEUE_LOST', `There is no queue ${name}; name another`)
+      this.#waiting = counts.messages
+      if (counts.consumers === 0) return
+      if (Date.now() < deadline) {
+        await sleep(100)
+        continue
+      }
+      throw new BrokerError(
+        'BROKER_QUEUE_BUSY',
+        `Queue ${name} has ${counts.consumers === 1 ? 'a consumer' : `${counts.consumers} consumers`}, which would take what the history is to have; stop it first`,
+      )
+    }
+  }
+
+  /** Messages without identity of the batch whose acknowledgement may not have arrived. */
+  async #unsettled({ writer, reader }: HistoryAtHand): Promise<Message[]> {
+    const kept = (await writer.note(this.#note)) ?? ''
+    const after = Number(kept)
+    // A checkpoint ends each batch.
+    const [batch] = kept === '' ? [] : await reader.checkpoints({ after, limit: 1 })
+    const messages: Message[] = []
+    for (let from = after; batch !== undefined && from < batch.position; ) {
+      const page = await reader.read({ after: from, upTo: batch.position })
+      for (const { message } of page) if (attributesOf(message).id === undefined) messages.push(message)
+      from = page.at(-1)!.position
+    }
+    const head = await writer.head()
+    if (batch === undefined || batch.position !== head) await this.#requireSettled(writer)
+    else await writer.settle(head)
+    return messages
+  }
+
+  async #requireSettled(writer: HistoryAtHand['writer']): Promise<void> {
+    const { length } = await writer.unsettled()
+    if (length > 0) throw recorderFirst(this.#options.exchange, length)
+  }
+}
+
+/** Nothing comes, and messages are there. */
+const silentMsMax = 10_000
+const quietMs = 1_000
+const goneMsMax = 1_000
+const lookMs = 1_000
+
+/** What the recorder did not see acknowledged, only the recorder can recognise when it comes again. */
+export function recorderFirst(exchange: string, count: number): HistoryError {
+  return new HistoryError(
+    'HISTORY_UNSETTLED',
+    `The recorder of ${exchange} was ended before RabbitMQ had its acknowledgement of ${count} messages without id: start it, stop it once it records, and adopt then`,
+  )
+}
+
+export function notThatKind(message: string): BrokerError {
+  return new BrokerError('BROKER_TOPOLOGY_MISMATCH', message)
+}

@@ -1,0 +1,152 @@
+/**
+ * A stream that is adopted: read from its first offset, over AMQP, and left as it is.
+ *
+ * Where it had come to is kept in the transaction of each batch, so that it goes on exactly there. It ends at
+ * the last offset that was there once the history queue was bound: what comes later is in both. Where the newest
+ * segment is still empty, a stream at rest does not tell its last offset: then it ends where nothing more comes.
+ * Offsets are not dense: a stream spends one of its own at the beginning of each segment. More of them are
+ * messages that retention dropped, before the first or in front of a slow reader.
+ */
+import {
+  type BrokerChannel,
+  type Delivery,
+  replyCodeOf,
+  streamOffsetOf,
+  withoutStreamOffset,
+} from '../../broker/index.ts'
+import { notThatKind, recorderFirst } from './adopted-queue.ts'
+import type { AdoptedSource, HistoryAtHand, SourceOptions } from './adopted-source.ts'
+import { type Cut, Intake } from './recorder-intake.ts'
+
+export class AdoptedStream implements AdoptedSource {
+  readonly #options: SourceOptions
+  readonly #note: string
+  #channel!: BrokerChannel
+  /** The offset to be read next. */
+  #next = 0
+  #taken = 0
+  #last: number | 'untold' | undefined
+  #deliveredAt = 0
+  #truncated = 0
+  /** Of the deliveries at hand, by delivery tag. */
+  readonly #offsets = new Map<number, number>()
+
+  constructor(options: SourceOptions) {
+    this.#options = options
+    this.#note = `adopted stream ${options.name}`
+  }
+
+  get left(): number {
+    return typeof this.#last === 'number' ? Math.max(0, this.#last + 1 - this.#taken) : 0
+  }
+
+  get truncated(): number {
+    return this.#truncated
+  }
+
+  async open(channel: BrokerChannel, { writer }: HistoryAtHand): Promise<Intake> {
+    const { name, exchange, prefetch } = this.#options
+    const { length } = await writer.unsettled()
+    if (length > 0) throw recorderFirst(exchange, length)
+    this.#channel = channel
+    this.#offsets.clear()
+    this.#next = this.#taken = Number((await writer.note(this.#note)) ?? 0)
+    // Once: what comes later is in the history queue too.
+    this.#last ??= (await this.#lookAtLast()) ?? 'untold'
+    this.#deliveredAt = Date.now()
+    const intake = new Intake({ ...this.#options, unsettled: [] })
+    await channel.consume(name, {
+      prefetch,
+      from: this.#next === 0 ? 'first' : this.#next,
+      onDelivery: (delivery) => {
+        this.#deliveredAt = Date.now()
+        const offset = offsetOf(delivery, name)
+        if (offset < this.#next) return
+        this.#countGap(offset)
+        this.#next = offset + 1
+        this.#offsets.set(delivery.deliveryTag, offset)
+        intake.add({ ...delivery, properties: withoutStreamOffset(delivery.properties) })
+      },
+    })
+    return intake
+  }
+
+  notesOf({ deliveryTag }: Cut): Readonly<Record<string, string>> {
+    return { [this.#note]: String(this.#offsets.get(deliveryTag)! + 1) }
+  }
+
+  async committed(
+    { deliveryTag, hasUnidentified }: Cut,
+    head: number,
+    history: HistoryAtHand,
+  ): Promise<void> {
+    this.#taken = this.#offsets.get(deliveryTag)! + 1
+    for (const tag of this.#offsets.keys()) if (tag <= deliveryTag) this.#offsets.delete(tag)
+    // The offset says what was taken: nothing comes again to the recorder.
+    if (hasUnidentified) await history.writer.settle(head)
+    this.#channel.ackUpTo(deliveryTag)
+  }
+
+  async isAtEnd(cut: Cut | undefined): Promise<boolean> {
+    if (this.#options.follow) return false
+    if (typeof this.#last === 'number') return this.#taken > this.#last
+    return cut === undefined && this.#offsets.size === 0 && Date.now() - this.#deliveredAt > silentMs
+  }
+
+  /** The first of all, or one that retention had reached while it was not read. */
+  #countGap(offset: number): void {
+    const missing = offset - this.#next
+    if (missing <= 1) return
+    this.#truncated += missing
+    const { name, logger } = this.#options
+    logger.warn('adoption.truncated', { queue: name, offset: this.#next, missing })
+  }
+
+  /** The highest offset that the stream hands out now; undefined where it is empty. */
+  async #lookAtLast(): Promise<number | undefined> {
+    const { broker, name, signal } = this.#options
+    const channel = await broker.openChannel({ signal })
+    try {
+      return await new Promise<number | undefined>((resolve, reject) => {
+        let last: number | undefined
+        let giveUp = setTimeout(() => resolve(undefined), untoldMs)
+        const startedAt = Date.now()
+        const onDelivery = (delivery: Delivery) => {
+          last = offsetOf(delivery, name)
+          channel.ackUpTo(delivery.deliveryTag)
+          clearTimeout(giveUp)
+          // It begins with a whole chunk. One that grows all the time is read for a while.
+          if (Date.now() - startedAt > growingMs) resolve(last)
+          else giveUp = setTimeout(() => resolve(last), quietMs)
+        }
+        const fail = (cause: unknown) => reject(isNoStream(cause) ? notAStream(name) : cause)
+        void channel.closed.then((cause) => (cause === undefined ? resolve(last) : fail(cause)))
+        channel.consume(name, { prefetch: this.#options.prefetch, from: 'last', onDelivery }).catch(fail)
+      })
+    } finally {
+      await channel.close()
+    }
+  }
+}
+
+function offsetOf(delivery: Delivery, name: string): number {
+  const offset = streamOffsetOf(delivery)
+  if (offset === undefined) throw notAStream(name)
+  return offset
+}
+
+/** A classic queue refuses to be read from an offset; a quorum queue hands out messages without one. */
+function isNoStream(error: unknown): boolean {
+  const { cause } = error as Error
+  return [error, cause].some((one) => replyCodeOf(one) === 406)
+}
+
+function notAStream(name: string): Error {
+  return notThatKind(`${name} is no stream: adopt it as a queue`)
+}
+
+/** A stream hands out what it has within milliseconds. */
+const untoldMs = 2_000
+const quietMs = 1_000
+const silentMs = 5_000
+const growingMs = 5_000

@@ -1,0 +1,184 @@
+/**
+ * Adoption on a real broker: a queue or a stream that has kept messages, taken into a history while others go
+ * on publishing.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openHistoryWriter } from '../history/index.ts'
+import { historyQueueOf, startAdoption, startRecorder } from '../index.ts'
+import {
+  adopt,
+  backedUp,
+  bodiesOf,
+  numbers,
+  publishIds,
+  recorded,
+  recorderOptions,
+} from './fixtures/backup.ts'
+import { plainChannel, plainPublish, queueState } from './fixtures/plain.ts'
+import { until } from './fixtures/until.ts'
+
+const stream = { 'x-queue-type': 'stream' }
+const quorum = { 'x-queue-type': 'quorum' }
+
+for (const [what, given] of [
+  ['a classic queue', {}],
+  ['a quorum queue with one active consumer', { ...quorum, 'x-single-active-consumer': true }],
+  [
+    'a queue with a length limit, an age limit and priorities',
+    { 'x-max-length': 5, 'x-message-ttl': 600_000, 'x-max-priority': 3 },
+  ],
+] as const) {
+  test(`${what} is adopted in its order, byte for byte, and emptied`, async (t) => {
+    const place = await backedUp(t, given)
+    const { channel, exchange, backup } = place
+    const odd = { headers: { n: 1, bytes: Buffer.from([0, 255]) }, type: 't', correlationId: 'c' }
+    await plainPublish(channel, exchange, { body: Buffer.from('same') })
+    await plainPublish(channel, exchange, { body: Buffer.from('same') })
+    await plainPublish(channel, exchange, {
+      body: Buffer.from([255, 0]),
+      routingKey: 'k',
+      messageId: '3',
+      ...odd,
+    })
+    const status = await adopt(place)
+    const { taken, recorded: count, duplicates, left, state } = status
+    assert.deepEqual(
+      { taken, count, duplicates, left, state },
+      { taken: 3, count: 3, duplicates: 0, left: 0, state: 'done' },
+    )
+    const events = await recorded(place)
+    assert.deepEqual(bodiesOf(events.slice(0, 2)), ['same', 'same'])
+    const { message } = events[2]!
+    assert.deepEqual([message.body, message.routingKey], [Buffer.from([255, 0]), 'k'])
+    assert.deepEqual(message.properties.headers, odd.headers)
+    assert.equal((await queueState(channel, backup)).messageCount, 0)
+  })
+}
+
+test('with a publisher at work all along, each event is in the history once, in order, after the recorder', async (t) => {
+  const place = await backedUp(t)
+  await publishIds(place, 1, 1_000)
+  let next = 1_001
+  let isPublishing = true
+  const publishing = (async () => {
+    while (isPublishing) {
+      await publishIds(place, next, next + 49)
+      next += 50
+    }
+  })()
+  const { state, taken } = await adopt(place, { batchMax: 50, prefetch: 100 })
+  assert.equal(state, 'done')
+  assert.ok(taken >= 1_000)
+  // Behind its fence both queues have the same: the backup is of no use any more.
+  await place.channel.deleteQueue(place.backup)
+  await using recorder = startRecorder(recorderOptions(place))
+  await recorder.started()
+  isPublishing = false
+  await publishing
+  await until('all are recorded', () => recorder.status.head === next - 1)
+  assert.deepEqual(bodiesOf(await recorded(place)), numbers(1, next - 1))
+})
+
+test('a queue that has a consumer is refused, and what it has stays there', async (t) => {
+  for (const given of [{}, quorum]) {
+    const place = await backedUp(t, given)
+    await publishIds(place, 1, 3)
+    const other = await plainChannel(t, place.url)
+    await other.prefetch(1)
+    await other.consume(place.backup, () => {})
+    await assert.rejects(adopt(place), {
+      code: 'BROKER_QUEUE_BUSY',
+      message: /has a consumer, .* stop it first/,
+    })
+    await other.close()
+    assert.equal((await adopt(place)).recorded, 3)
+  }
+})
+
+test('what cannot be adopted is said: no such queue, a stream as a queue, a queue as a stream', async (t) => {
+  const place = await backedUp(t, stream)
+  await publishIds(place, 1, 3)
+  await assert.rejects(adopt(place, { from: { queue: 'no.such.queue' } }), {
+    code: 'BROKER_QUEUE_LOST',
+    message: 'There is no queue no.such.queue; name another',
+  })
+  const queue = await backedUp(t)
+  await publishIds(queue, 1, 3)
+  await assert.rejects(adopt(queue, { from: { stream: queue.backup } }), {
+    code: 'BROKER_TOPOLOGY_MISMATCH',
+    message: `${queue.backup} is no stream: adopt it as a queue`,
+  })
+  assert.equal((await queueState(queue.channel, queue.backup)).messageCount, 3)
+  const asQueue = startAdoption({ ...recorderOptions(place), from: { queue: place.backup }, settleMs: 0 })
+  await until('it is looked at', () => asQueue.status.state !== 'connecting')
+  await publishIds(place, 4, 5)
+  await assert.rejects(asQueue.ended, {
+    code: 'BROKER_TOPOLOGY_MISMATCH',
+    message: /is a stream: adopt it as one/,
+  })
+  assert.equal((await adopt(place, { from: { stream: place.backup } })).recorded, 5)
+})
+
+test('a running recorder is told of; one that was killed with messages without id in hand goes first', async (t) => {
+  const place = await backedUp(t)
+  await publishIds(place, 1, 3)
+  const recorder = startRecorder(recorderOptions(place))
+  await recorder.started()
+  await assert.rejects(adopt(place), { code: 'HISTORY_LOCKED' })
+  await recorder.close()
+  const writer = await openHistoryWriter({ history: place.history, exchange: place.exchange })
+  const message = { exchange: place.exchange, routingKey: '', properties: {}, body: Buffer.from('in hand') }
+  const event = { id: undefined, source: 's', type: '', subject: undefined, message }
+  await writer.append({ events: [event], fences: [] })
+  await writer.close()
+  for (const from of [{ queue: place.backup }, { stream: place.backup }])
+    await assert.rejects(adopt(place, { from }), {
+      code: 'HISTORY_UNSETTLED',
+      message: /start it, .* adopt then/,
+    })
+  const again = startRecorder(recorderOptions(place))
+  await again.started()
+  await plainPublish(place.channel, place.exchange, { messageId: '4', appId: '/foreign' })
+  await until('it records', () => again.status.head === 2)
+  await again.close()
+  assert.equal((await adopt(place)).state, 'done')
+})
+
+test('followed, a queue is taken from as it fills, and no history queue is bound', async (t) => {
+  const place = await backedUp(t)
+  await publishIds(place, 1, 3)
+  await using adoption = startAdoption({
+    ...recorderOptions(place),
+    from: { queue: place.backup },
+    follow: true,
+  })
+  await until('three', () => adoption.status.recorded === 3)
+  await publishIds(place, 4, 6)
+  await until('six', () => adoption.status.recorded === 6)
+  await adoption.close()
+  await assert.rejects(place.channel.checkQueue(historyQueueOf(place.exchange)), { code: 404 })
+})
+
+test('a stream is adopted from its first offset, goes on where it was, and is left as it is', async (t) => {
+  const place = await backedUp(t, stream)
+  const from = { stream: place.backup }
+  const headers = { a: 1, bytes: Buffer.from([255]) }
+  await plainPublish(place.channel, place.exchange, { body: Buffer.from('same'), headers })
+  await plainPublish(place.channel, place.exchange, { body: Buffer.from('same') })
+  await publishIds(place, 3, 500)
+  const first = await adopt(place, { from, batchMax: 70 })
+  assert.deepEqual([first.recorded, first.truncated, first.left, first.state], [500, 0, 0, 'done'])
+  const [one, two] = await recorded(place)
+  assert.deepEqual(one!.message.properties.headers, headers)
+  assert.equal(two!.message.properties.headers, undefined)
+  assert.equal((await adopt(place, { from })).taken, 0)
+  await publishIds(place, 501, 501)
+  const second = await adopt(place, { from })
+  assert.deepEqual([second.taken, second.recorded], [1, 1])
+  assert.deepEqual(bodiesOf(await recorded(place)), ['same', 'same', ...numbers(3, 501)])
+  await using recorder = startRecorder(recorderOptions(place))
+  await publishIds(place, 502, 510)
+  await until('the recorder goes on', () => recorder.status.head === 510)
+  assert.equal(recorder.status.duplicates, 1, 'that of what came once its queue was bound')
+})
