@@ -16,6 +16,8 @@ export interface Batch {
   readonly fences: readonly string[]
   /** Notes to keep, each in place of the one of its name, in the same transaction. Default: none. */
   readonly notes?: Readonly<Record<string, string>>
+  /** Whoever hands these events in knows by itself what comes again: `unsettled()` is not to have them. */
+  readonly isSettled?: boolean
   /** How far consumers have come, as they told in between. */
   readonly cursors?: readonly ConsumerCursor[]
 }

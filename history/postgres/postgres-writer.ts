@@ -170,7 +170,7 @@ class PostgresWriter implements HistoryWriter {
   }
 
   async #append(batch: Batch, known: ReadonlyMap<string, Recorded>): Promise<Appended> {
-    const { events, fences, notes = {}, cursors = [] } = batch
+    const { events, fences, notes = {}, isSettled = false, cursors = [] } = batch
     const before = this.#end
     // Positions are found by time, so a clock that is set back must not show in them.
     const recordedAt = Math.max(Date.now(), before.recordedAt)
@@ -181,6 +181,7 @@ class PostgresWriter implements HistoryWriter {
     const statements = [
       ...appendStatements(this.#tenure, { plan, end, exchange: this.#place.exchange }),
       ...remarkStatements(this.#tenure, remarks),
+      ...(isSettled ? [settleImported(this.#tenure, { before: before.head, head: end.head })] : []),
     ]
     const appended = { head: end.head, recorded: plan.events.length, duplicates, conflicts }
     await this.#write(statements, { batch, end, appended })

@@ -5,8 +5,7 @@
  * history queue did not get; what is behind it is in both. A queue that drops messages (by age, by length) may
  * drop the fence too: then it is sent again, and an empty queue is an end as well.
  * A message leaves the queue after its commit. What was committed and not acknowledged comes again: those with
- * an id are known by it, the others by their place (redelivery.ts), for which a note says where the batch in
- * hand begins.
+ * an id are known by it, the others by their place, for which a note has a digest of the batch in hand.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -20,9 +19,10 @@ import {
   sendConfirmed,
   streamOffsetOf,
 } from '../../broker/index.ts'
-import { attributesOf, type Message } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
-import type { AdoptedSource, HistoryAtHand, SourceOptions } from './adopted-source.ts'
+import type { HistoryWriter } from '../writer.ts'
+import type { AdoptedSource, SourceOptions } from './adopted-source.ts'
+import { BatchAgain, noteOfBatch } from './batch-again.ts'
 import { type Cut, Intake } from './recorder-intake.ts'
 
 export class AdoptedQueue implements AdoptedSource {
@@ -48,14 +48,17 @@ export class AdoptedQueue implements AdoptedSource {
     return this.#waiting + (this.#intake?.size ?? 0)
   }
 
-  async open(channel: BrokerChannel, history: HistoryAtHand): Promise<Intake> {
-    const { name, prefetch } = this.#options
+  async open(channel: BrokerChannel, writer: HistoryWriter): Promise<Intake> {
+    const { name, exchange } = this.#options
     this.#channel = channel
     this.#fenceWithin = 0
     this.#deliveredAt = 0
     await this.#requireUnused()
-    const unsettled = await this.#unsettled(history)
-    const intake = new Intake({ ...this.#options, unsettled })
+    await requireSettled(writer, exchange)
+    const redelivery = new BatchAgain((await writer.note(this.#note)) ?? '')
+    // The batch in hand has to come whole to be compared.
+    const prefetch = Math.max(this.#options.prefetch, redelivery.size + 1)
+    const intake = new Intake({ ...this.#options, prefetch, redelivery })
     this.#intake = intake
     this.#openedAt = Date.now()
     await channel.consume(name, {
@@ -69,20 +72,20 @@ export class AdoptedQueue implements AdoptedSource {
     return intake
   }
 
-  notesOf({ hasUnidentified, known }: Cut, head: number): Readonly<Record<string, string>> {
+  notesOf(cut: Cut): Readonly<Record<string, string>> {
     // It has nothing new: the batch that came again is still the one in hand.
-    if (known > 0) return {}
-    return { [this.#note]: hasUnidentified ? String(head) : '' }
+    if (cut.known > 0) return {}
+    return { [this.#note]: cut.hasUnidentified ? noteOfBatch(cut.events) : '' }
   }
 
-  async committed(cut: Cut, head: number, { writer }: HistoryAtHand): Promise<void> {
-    const { name } = this.#options
-    this.#channel.ackUpTo(cut.deliveryTag)
-    this.#waiting = Math.max(0, this.#waiting - cut.events.length - cut.known)
-    if (!cut.hasUnidentified && cut.known === 0) return
-    // What comes again comes here, and not to the recorder.
-    await writer.settle(head)
-    await this.#channel.settled(name)
+  async committed(
+    { deliveryTag, events, known, hasUnidentified }: Cut,
+    writer: HistoryWriter,
+  ): Promise<void> {
+    this.#channel.ackUpTo(deliveryTag)
+    this.#waiting = Math.max(0, this.#waiting - events.length - known)
+    if (!hasUnidentified && known === 0) return
+    await this.#channel.settled(this.#options.name)
     await writer.append({ events: [], fences: [], notes: { [this.#note]: '' } })
   }
 
@@ -152,29 +155,6 @@ export class AdoptedQueue implements AdoptedSource {
       )
     }
   }
-
-  /** Messages without identity of the batch whose acknowledgement may not have arrived. */
-  async #unsettled({ writer, reader }: HistoryAtHand): Promise<Message[]> {
-    const kept = (await writer.note(this.#note)) ?? ''
-    const after = Number(kept)
-    // A checkpoint ends each batch.
-    const [batch] = kept === '' ? [] : await reader.checkpoints({ after, limit: 1 })
-    const messages: Message[] = []
-    for (let from = after; batch !== undefined && from < batch.position; ) {
-      const page = await reader.read({ after: from, upTo: batch.position })
-      for (const { message } of page) if (attributesOf(message).id === undefined) messages.push(message)
-      from = page.at(-1)!.position
-    }
-    const head = await writer.head()
-    if (batch === undefined || batch.position !== head) await this.#requireSettled(writer)
-    else await writer.settle(head)
-    return messages
-  }
-
-  async #requireSettled(writer: HistoryAtHand['writer']): Promise<void> {
-    const { length } = await writer.unsettled()
-    if (length > 0) throw recorderFirst(this.#options.exchange, length)
-  }
 }
 
 /** Nothing comes, and messages are there. */
@@ -183,11 +163,17 @@ const quietMs = 1_000
 const goneMsMax = 1_000
 const lookMs = 1_000
 
-/** What the recorder did not see acknowledged, only the recorder can recognise when it comes again. */
-export function recorderFirst(exchange: string, count: number): HistoryError {
-  return new HistoryError(
+/**
+ * What the recorder did not see acknowledged, only the recorder can recognise when it comes again.
+ *
+ * @throws HistoryError `HISTORY_UNSETTLED`.
+ */
+export async function requireSettled(writer: HistoryWriter, exchange: string): Promise<void> {
+  const { length } = await writer.unsettled()
+  if (length === 0) return
+  throw new HistoryError(
     'HISTORY_UNSETTLED',
-    `The recorder of ${exchange} was ended before RabbitMQ had its acknowledgement of ${count} messages without id: start it, stop it once it records, and adopt then`,
+    `The recorder of ${exchange} was ended before RabbitMQ had its acknowledgement of ${length} messages without id: start it, stop it once it records, and adopt then`,
   )
 }
 

@@ -1,7 +1,6 @@
 /** What an adoption needs of where the messages are: a queue or a stream. */
 import type { Broker, BrokerChannel } from '../../broker/index.ts'
 import type { Logger } from '../../events/index.ts'
-import type { HistoryReader } from '../reader.ts'
 import type { HistoryWriter } from '../writer.ts'
 import type { Cut, Intake } from './recorder-intake.ts'
 
@@ -19,18 +18,13 @@ export interface SourceOptions {
   readonly logger: Logger
 }
 
-export interface HistoryAtHand {
-  readonly writer: HistoryWriter
-  readonly reader: HistoryReader
-}
-
 export interface AdoptedSource {
   /** Consumes into an intake, from where the history says that it had come. */
-  open(channel: BrokerChannel, history: HistoryAtHand): Promise<Intake>
-  /** What is to be kept with a batch. @param head - Before the batch. */
-  notesOf(cut: Cut, head: number): Readonly<Record<string, string>>
-  /** The batch is committed. @param head - After it. */
-  committed(cut: Cut, head: number, history: HistoryAtHand): Promise<void>
+  open(channel: BrokerChannel, writer: HistoryWriter): Promise<Intake>
+  /** What is to be kept with a batch. */
+  notesOf(cut: Cut): Readonly<Record<string, string>>
+  /** The batch is committed. */
+  committed(cut: Cut, writer: HistoryWriter): Promise<void>
   /** Whether all was taken. @param cut - Undefined in a pause. */
   isAtEnd(cut: Cut | undefined): Promise<boolean>
   /** Messages that are still to be taken, as it was last seen. */

@@ -14,9 +14,11 @@ import {
   streamOffsetOf,
   withoutStreamOffset,
 } from '../../broker/index.ts'
-import { notThatKind, recorderFirst } from './adopted-queue.ts'
-import type { AdoptedSource, HistoryAtHand, SourceOptions } from './adopted-source.ts'
+import type { HistoryWriter } from '../writer.ts'
+import { notThatKind, requireSettled } from './adopted-queue.ts'
+import type { AdoptedSource, SourceOptions } from './adopted-source.ts'
 import { type Cut, Intake } from './recorder-intake.ts'
+import { Redelivery } from './redelivery.ts'
 
 export class AdoptedStream implements AdoptedSource {
   readonly #options: SourceOptions
@@ -44,17 +46,16 @@ export class AdoptedStream implements AdoptedSource {
     return this.#truncated
   }
 
-  async open(channel: BrokerChannel, { writer }: HistoryAtHand): Promise<Intake> {
+  async open(channel: BrokerChannel, writer: HistoryWriter): Promise<Intake> {
     const { name, exchange, prefetch } = this.#options
-    const { length } = await writer.unsettled()
-    if (length > 0) throw recorderFirst(exchange, length)
+    await requireSettled(writer, exchange)
     this.#channel = channel
     this.#offsets.clear()
     this.#next = this.#taken = Number((await writer.note(this.#note)) ?? 0)
     // Once: what comes later is in the history queue too.
     this.#last ??= (await this.#lookAtLast()) ?? 'untold'
     this.#deliveredAt = Date.now()
-    const intake = new Intake({ ...this.#options, unsettled: [] })
+    const intake = new Intake({ ...this.#options, redelivery: new Redelivery([]) })
     await channel.consume(name, {
       prefetch,
       from: this.#next === 0 ? 'first' : this.#next,
@@ -75,15 +76,9 @@ export class AdoptedStream implements AdoptedSource {
     return { [this.#note]: String(this.#offsets.get(deliveryTag)! + 1) }
   }
 
-  async committed(
-    { deliveryTag, hasUnidentified }: Cut,
-    head: number,
-    history: HistoryAtHand,
-  ): Promise<void> {
+  async committed({ deliveryTag }: Cut): Promise<void> {
     this.#taken = this.#offsets.get(deliveryTag)! + 1
     for (const tag of this.#offsets.keys()) if (tag <= deliveryTag) this.#offsets.delete(tag)
-    // The offset says what was taken: nothing comes again to the recorder.
-    if (hasUnidentified) await history.writer.settle(head)
     this.#channel.ackUpTo(deliveryTag)
   }
 

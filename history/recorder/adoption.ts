@@ -18,10 +18,10 @@ import {
 } from '../../broker/index.ts'
 import { type Logger, silentLogger } from '../../events/index.ts'
 import { HistoryError, isTransient } from '../errors.ts'
-import { openHistory, openHistoryWriter } from '../open-history.ts'
-import type { Appended } from '../writer.ts'
+import { openHistoryWriter } from '../open-history.ts'
+import type { Appended, HistoryWriter } from '../writer.ts'
 import { AdoptedQueue } from './adopted-queue.ts'
-import type { AdoptedSource, HistoryAtHand } from './adopted-source.ts'
+import type { AdoptedSource } from './adopted-source.ts'
 import { AdoptedStream } from './adopted-stream.ts'
 import { settleBindings } from './bindings-note.ts'
 import type { Cut, Intake } from './recorder-intake.ts'
@@ -205,35 +205,33 @@ class RunningAdoption implements Adoption {
   }
 
   async #run(): Promise<void> {
-    const { exchange, history: address, name, logger } = this.#options
-    let history: HistoryAtHand | undefined
+    const { exchange, history, name, logger } = this.#options
+    let writer: HistoryWriter | undefined
     try {
-      const writer = await openHistoryWriter({ history: address, exchange })
-      history = { writer, reader: openHistory({ history: address, exchange }) }
+      writer = await openHistoryWriter({ history, exchange })
       this.#head = await writer.head()
-      this.#state = (await this.#adopt(history)) ? 'done' : 'stopped'
+      this.#state = (await this.#adopt(writer)) ? 'done' : 'stopped'
     } catch (error) {
       this.#state = 'stopped'
       logger.error('adoption.failed', { exchange, queue: name, error: this.#noted(error) })
       throw error
     } finally {
-      await history?.reader.close()
-      await history?.writer.close()
+      await writer?.close()
       if (this.#ownsBroker) await Promise.all([this.#broker.close(), this.#fenceBroker.close()])
     }
   }
 
   /** One channel after another. @returns False where it was told to stop before the end. */
-  async #adopt(history: HistoryAtHand): Promise<boolean> {
+  async #adopt(writer: HistoryWriter): Promise<boolean> {
     const { exchange, name, logger } = this.#options
     const { signal } = this.#stop
     let isBound = this.#options.follow
     while (!signal.aborted) {
       this.#state = 'connecting'
       try {
-        if (!isBound) await this.#bind(history)
+        if (!isBound) await this.#bind(writer)
         isBound = true
-        if (await this.#serveChannel(history)) return true
+        if (await this.#serveChannel(writer)) return true
       } catch (error) {
         if (signal.aborted) return false
         if (this.#endsIt(error)) throw error
@@ -245,7 +243,7 @@ class RunningAdoption implements Adoption {
   }
 
   /** From here on the history queue keeps what is published. */
-  async #bind({ writer }: HistoryAtHand): Promise<void> {
+  async #bind(writer: HistoryWriter): Promise<void> {
     const { exchange, bindings: asked, settleMs } = this.#options
     const { signal } = this.#stop
     const bindings = await settleBindings(writer, { broker: this.#broker, exchange, asked, signal })
@@ -254,7 +252,7 @@ class RunningAdoption implements Adoption {
   }
 
   /** @returns Whether the end was reached. */
-  async #serveChannel(history: HistoryAtHand): Promise<boolean> {
+  async #serveChannel(writer: HistoryWriter): Promise<boolean> {
     const { exchange, name, logger } = this.#options
     const channel = await this.#broker.openChannel({ signal: this.#stop.signal })
     let intake: Intake | undefined
@@ -262,7 +260,7 @@ class RunningAdoption implements Adoption {
     void channel.closed.then(wake)
     this.#stop.signal.addEventListener('abort', wake)
     try {
-      intake = await this.#source.open(channel, history)
+      intake = await this.#source.open(channel, writer)
       this.#state = 'adopting'
       this.#hasStarted = true
       logger.info('adoption.adopting', { exchange, queue: name, head: this.#head })
@@ -272,7 +270,7 @@ class RunningAdoption implements Adoption {
         await intake.ready()
         clearTimeout(pause)
         const cut = intake.cut()
-        if (cut !== undefined && !(await this.#append(history, { cut, channel }))) break
+        if (cut !== undefined && !(await this.#append(writer, { cut, channel }))) break
         isAtEnd = channel.isOpen && (await this.#source.isAtEnd(cut))
       }
       if (isAtEnd) return true
@@ -288,15 +286,16 @@ class RunningAdoption implements Adoption {
 
   /** Writes a batch, however often it takes. @returns False where it was given up. */
   async #append(
-    history: HistoryAtHand,
+    writer: HistoryWriter,
     { cut, channel }: { cut: Cut; channel: BrokerChannel },
   ): Promise<boolean> {
     const { exchange, logger } = this.#options
     for (let retryMs = retryMsMin; ; retryMs = Math.min(retryMs * 2, retryMsMax)) {
       try {
-        const notes = this.#source.notesOf(cut, this.#head)
+        const { events } = cut
+        const notes = this.#source.notesOf(cut)
         // Fences and notices that came this way were meant for somebody else.
-        this.#count(cut, await history.writer.append({ events: cut.events, fences: [], notes }))
+        this.#count(cut, await writer.append({ events, fences: [], notes, isSettled: true }))
         this.#state = 'adopting'
         break
       } catch (error) {
@@ -307,7 +306,7 @@ class RunningAdoption implements Adoption {
         if (this.#stop.signal.aborted || !channel.isOpen) return false
       }
     }
-    await this.#source.committed(cut, this.#head, history)
+    await this.#source.committed(cut, writer)
     return true
   }
 

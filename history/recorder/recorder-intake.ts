@@ -5,9 +5,9 @@
  * holds them already (redelivery.ts); everything behind them waits, so that order is kept.
  */
 import { cursorNoticeOf, type Delivery, fenceIdOf } from '../../broker/index.ts'
-import { attributesOf, type Message } from '../../events/index.ts'
+import { attributesOf } from '../../events/index.ts'
 import type { Batch, ConsumerCursor, NewEvent } from '../writer.ts'
-import { Redelivery } from './redelivery.ts'
+import type { Comparison } from './redelivery.ts'
 
 /** A batch, and the tag that acknowledges it and all before it. */
 export interface Cut extends Batch {
@@ -18,8 +18,8 @@ export interface Cut extends Batch {
 }
 
 export interface IntakeOptions {
-  /** What `HistoryWriter.unsettled()` gave before the channel was opened. */
-  readonly unsettled: readonly Message[]
+  /** With what the history has and may not be acknowledged. */
+  readonly redelivery: Comparison
   /** Deliveries that the broker hands out at once: what is held back must not exceed it. */
   readonly prefetch: number
   /** Events a batch. */
@@ -30,7 +30,7 @@ export interface IntakeOptions {
 
 export class Intake {
   readonly #options: IntakeOptions
-  readonly #redelivery: Redelivery
+  readonly #redelivery: Comparison
   #queue: Delivery[] = []
   #from = 0
   /** Fences in the queue: each ends its batch, so a batch is ready when one is there. */
@@ -43,7 +43,7 @@ export class Intake {
 
   constructor(options: IntakeOptions) {
     this.#options = options
-    this.#redelivery = new Redelivery(options.unsettled)
+    this.#redelivery = options.redelivery
     this.#isHeld = this.#redelivery.verdict === 'open'
   }
 
@@ -127,7 +127,7 @@ export class Intake {
   #compare(delivery: Delivery): void {
     clearTimeout(this.#timer)
     const isCandidate = delivery.redelivered && fenceIdOf(delivery) === undefined
-    if (isCandidate && attributesOf(delivery).id === undefined) this.#redelivery.next(delivery)
+    if (isCandidate && this.#redelivery.concerns(delivery)) this.#redelivery.next(delivery)
     // One that is not redelivered says that all that are have come; so does a pause. Where the prefetch is
     // used up before the whole batch has come again, the rest of it comes after the acknowledgement.
     if (!delivery.redelivered) this.#redelivery.end()
@@ -143,7 +143,7 @@ export class Intake {
 
   #release(): void {
     this.#isHeld = false
-    if (!this.isSettled) this.#known = this.#options.unsettled.length
+    if (!this.isSettled) this.#known = this.#redelivery.known
     this.wake()
   }
 

@@ -28,6 +28,7 @@ import { BatchSizes, type SizeCounts } from './batch-sizes.ts'
 import { settleBindings } from './bindings-note.ts'
 import { type Cut, Intake } from './recorder-intake.ts'
 import { QueueWatch } from './recorder-watch.ts'
+import { Redelivery } from './redelivery.ts'
 
 export interface RecorderOptions {
   /** URL or URLs of the broker, or a connection to share, which `close()` then leaves open. */
@@ -286,7 +287,7 @@ class QueueRecorder implements Recorder {
     const unsettled = await writer.unsettled()
     // One that came back to its database may find that the last batch was written after all.
     this.#head = await writer.head()
-    const intake = new Intake({ unsettled, prefetch, batchMax, batchWaitMs })
+    const intake = new Intake({ redelivery: new Redelivery(unsettled), prefetch, batchMax, batchWaitMs })
     const recordedBefore = this.#head
     let isSettled = unsettled.length === 0
     const channel = await this.#broker.openChannel({ signal: this.#stop.signal })

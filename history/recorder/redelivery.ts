@@ -7,7 +7,7 @@
  * the beginning of the redelivery. Comparing content alone would take two identical messages for one.
  */
 import { createHash } from 'node:crypto'
-import { encodeProperties, type Headers, type Message } from '../../events/index.ts'
+import { attributesOf, encodeProperties, type Headers, type Message } from '../../events/index.ts'
 
 /** The content of a message, as a text to compare. */
 export function contentKey({ exchange, routingKey, properties, body }: Message): string {
@@ -19,27 +19,46 @@ export function contentKey({ exchange, routingKey, properties, body }: Message):
   return hash.update(body).digest('base64')
 }
 
+/** What redelivered messages are compared with, one after the other. */
+export interface Comparison {
+  /** `same`: all of it came again. `other`: it had been acknowledged. `open`: not known yet. */
+  readonly verdict: 'open' | 'same' | 'other'
+  /** Messages without identity that the history holds, where they are the same. */
+  readonly known: number
+  /** Whether this message is to be compared. */
+  concerns(message: Message): boolean
+  /** The next redelivered message that is to be compared. */
+  next(message: Message): void
+  /** No more redelivered messages come. */
+  end(): void
+}
+
 /**
  * Compares what may not have been acknowledged with what comes redelivered, message by message. One frame
  * acknowledges a batch, so either all of it comes again, in order and first, or nothing of it does.
  */
-export class Redelivery {
+export class Redelivery implements Comparison {
+  /** How many messages without identity are compared. */
+  readonly known: number
   readonly #recorded: readonly string[]
   #matched = 0
   #verdict: 'open' | 'same' | 'other'
 
   /** @param recorded - What may not have been acknowledged, in position order. */
   constructor(recorded: readonly Message[]) {
+    this.known = recorded.length
     this.#recorded = recorded.map(contentKey)
     this.#verdict = recorded.length === 0 ? 'other' : 'open'
   }
 
-  /** `same`: all of it came again. `other`: it had been acknowledged. `open`: not known yet. */
   get verdict(): 'open' | 'same' | 'other' {
     return this.#verdict
   }
 
-  /** The next redelivered message without identity. */
+  concerns(message: Message): boolean {
+    return attributesOf(message).id === undefined
+  }
+
   next(message: Message): void {
     if (this.#verdict !== 'open') return
     if (this.#recorded[this.#matched] !== contentKey(message)) this.#verdict = 'other'
@@ -49,7 +68,6 @@ export class Redelivery {
     }
   }
 
-  /** No more redelivered messages come. */
   end(): void {
     if (this.#verdict === 'open') this.#verdict = 'other'
   }

@@ -170,7 +170,7 @@ class SqliteWriter implements HistoryWriter {
     if (this.#closed) throw new HistoryError('HISTORY_CLOSED', `The writer of ${this.#path} was closed`)
   }
 
-  #insertBatch({ events, fences, notes, cursors = [] }: Batch): State & Appended {
+  #insertBatch({ events, fences, notes, isSettled, cursors = [] }: Batch): State & Appended {
     const before = this.#state
     // Positions are found by time, so a clock that is set back must not show in them.
     const recordedAt = Math.max(Date.now(), before.recordedAt)
@@ -203,6 +203,7 @@ class SqliteWriter implements HistoryWriter {
     for (const fence of fences) this.#statements.insertFence.run(fence, head, recordedAt)
     if (fences.length > 0) this.#statements.dropFences.run(recordedAt - fenceKeepMs)
     for (const name in notes) this.#statements.keepNote.run(name, notes[name])
+    if (isSettled) this.#statements.settleImported.run({ head, before: before.head })
     for (const { consumer, cursor } of cursors) this.#statements.noteCursor.run(consumer, cursor, Date.now())
     return { head, checksum: hex, unidentified, recordedAt, recorded, duplicates, conflicts }
   }
