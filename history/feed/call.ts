@@ -12,12 +12,16 @@ export class Call {
   readonly segments: readonly string[]
   readonly #search: string
   readonly #gone = new AbortController()
+  readonly #ended = new AbortController()
 
   /** @throws Problem `FEED_PATH_UNKNOWN` for what is no path. */
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.request = request
     this.response = response
-    response.once('close', () => this.#gone.abort())
+    response.once('close', () => {
+      this.#gone.abort()
+      this.end()
+    })
     // A proxy may send the whole URL.
     const target = (request.url ?? '').replace(/^https?:\/\/[^/?]*/i, '')
     const [path = '', ...search] = target.split('?')
@@ -28,6 +32,15 @@ export class Call {
   /** Aborted once nobody waits for the answer any more. */
   get gone(): AbortSignal {
     return this.#gone.signal
+  }
+
+  /** Aborted once an answer that would stay is to come to its end: the feed closes, or nobody is there. */
+  get ended(): AbortSignal {
+    return this.#ended.signal
+  }
+
+  end(): void {
+    this.#ended.abort()
   }
 
   query<const P extends Parameters>(parameters: P): Query<P> {

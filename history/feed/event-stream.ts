@@ -29,8 +29,8 @@ export interface EventStreamOptions {
   readonly query: EventsQuery
   readonly asRows: boolean
   readonly keepAliveMs: number
-  /** Aborted when the answer is to end in good order: the feed closes. */
-  readonly closing: AbortSignal
+  /** Aborted when the answer is to end in good order. */
+  readonly ended: AbortSignal
   /** Whether whoever reads may still. */
   isGranted(): boolean
   onEvents(count: number): void
@@ -66,7 +66,7 @@ interface Sending extends EventStreamOptions {
 type Bounds = Awaited<ReturnType<HistoryReader['bounds']>>
 
 async function send(answer: StreamedAnswer, walk: Walk, options: Sending): Promise<void> {
-  const { history, query, asRows, keepAliveMs, closing, isGranted, onEvents } = options
+  const { history, query, asRows, keepAliveMs, ended, isGranted, onEvents } = options
   const startedAt = performance.now()
   let { events, bounds } = options
   if (asRows) await answer.write(columnsLine)
@@ -77,7 +77,7 @@ async function send(answer: StreamedAnswer, walk: Walk, options: Sending): Promi
       await answer.write(piece)
       onEvents(events.length)
     }
-    if (walk.isDone || closing.aborted || !isGranted()) break
+    if (walk.isDone || ended.aborted || !isGranted()) break
     if (query.page && (isLong(answer, { startedAt }) || (query.filter === undefined && walk.isShort))) break
     if (walk.isAtEnd) {
       if (!query.follow) break
@@ -87,7 +87,7 @@ async function send(answer: StreamedAnswer, walk: Walk, options: Sending): Promi
         await answer.write(markLine(walk, bounds))
         answer.flush()
       }
-      await history.watch.above(walk.through, { timeoutMs: keepAliveMs, signal: closing })
+      await history.watch.above(walk.through, { timeoutMs: keepAliveMs, signal: ended })
     }
     await answer.keepAlive(keepAliveMs)
     // SQLite answers without leaving this turn: other readers need one of their own.

@@ -118,7 +118,7 @@ class RunningFeed implements Feed {
   readonly #parts: Parts
   readonly #histories: ServedHistories
   readonly #counts = new FeedCounts()
-  readonly #closing = new AbortController()
+  readonly #calls = new Set<Call>()
   readonly #sockets = new Set<Socket>()
   #closed: Promise<void> | undefined
 
@@ -173,13 +173,14 @@ class RunningFeed implements Feed {
 
   async #close(drainMs: number): Promise<void> {
     const { server, tokens, own } = this.#parts
-    this.#closing.abort()
+    for (const call of this.#calls) call.end()
     if (server.listening) {
       const closed = once(server, 'close')
       server.close()
       const cut = setTimeout(() => this.#cut(), drainMs)
       await closed
       clearTimeout(cut)
+      await Promise.all([...this.#sockets].map((socket) => once(socket, 'close')))
     }
     tokens?.close()
     for (const reader of own) await reader.close()
@@ -193,13 +194,15 @@ class RunningFeed implements Feed {
     const { logger } = this.#parts
     const { request, response } = call
     let grant: Grant | undefined
+    this.#calls.add(call)
     response.once('close', () => {
+      this.#calls.delete(call)
       this.#counts.answered(response.statusCode)
-      // What is kept alive would keep the server from closing.
-      if (this.#closing.signal.aborted) setImmediate(() => this.#parts.server.closeIdleConnections())
+      // A connection that is kept alive would keep the server from closing.
+      if (this.#closed !== undefined) setImmediate(() => this.#parts.server.closeIdleConnections())
     })
     try {
-      if (this.#closing.signal.aborted) throw new Problem('FEED_CLOSING', 'The feed is being closed')
+      if (this.#closed !== undefined) throw new Problem('FEED_CLOSING', 'The feed is being closed')
       const { route, names } = routeOf(call)
       if (route.isOpen !== true) grant = this.#authenticate(call)
       await this.#run(route, call, { grant, names })
@@ -233,7 +236,6 @@ class RunningFeed implements Feed {
     const feeding: Feeding = {
       histories: this.#histories,
       limits,
-      closing: this.#closing.signal,
       isGranted: () => grant?.isValid ?? true,
       onEvents(count) {
         counts.events += count

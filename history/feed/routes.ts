@@ -21,7 +21,6 @@ import type { ServedHistories, ServedHistory } from './served-histories.ts'
 export interface Feeding {
   readonly histories: ServedHistories
   readonly limits: Limits
-  readonly closing: AbortSignal
   /** Whether whoever asks may go on reading. */
   isGranted(): boolean
   onEvents(count: number): void
@@ -54,7 +53,7 @@ const ofHistory =
   async (call, feeding, [exchange, ...names]) =>
     await answer(call, await feeding.histories.of(exchange!), feeding, names)
 
-const routes: readonly Route[] = [
+export const routes: readonly Route[] = [
   { method: 'GET', path: '/exchanges', answer: answerExchanges },
   { method: 'GET', path: '/exchanges/{exchange}', answer: ofHistory(answerExchange) },
   { method: 'GET', path: '/exchanges/{exchange}/head', answer: ofHistory(answerHead) },
@@ -184,6 +183,7 @@ async function answerEvents(call: Call, history: ServedHistory, feeding: Feeding
     query: { after, upTo, limit, filter, newestFirst, follow: asked.follow, page: asked.page },
     asRows,
     keepAliveMs: limits.keepAliveMs,
+    ended: call.ended,
     open: () => call.stream({ contentType, ...limits, onStalled: feeding.onStalled }),
   }
   await streamEvents(options)
@@ -251,7 +251,7 @@ const fencePollMs = 50
 async function answerFence(
   call: Call,
   { reader }: ServedHistory,
-  { closing }: Feeding,
+  _feeding: Feeding,
   [id]: readonly string[],
 ): Promise<void> {
   const { wait = 0 } = call.query({ wait: whole({ max: fenceWaitSecondsMax }) })
@@ -262,7 +262,7 @@ async function answerFence(
       call.send({ id, position })
       return
     }
-    if (performance.now() >= until || closing.aborted || call.gone.aborted) {
+    if (performance.now() >= until || call.ended.aborted) {
       throw new Problem('FEED_FENCE_UNKNOWN', 'The history has no such fence, so far')
     }
     await sleep(fencePollMs)
