@@ -79,7 +79,11 @@ async function* linesOf(url: string, init?: RequestInit): AsyncGenerator<Line> {
 }
 
 /** Sends bytes as they are, and gives back all that comes until the other end closes. */
-export function sendRaw(url: string, bytes: string | Buffer): Promise<string> {
+export function sendRaw(
+  url: string,
+  bytes: string | Buffer,
+  { end = false }: { end?: boolean } = {},
+): Promise<string> {
   const { hostname, port } = new URL(url)
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), hostname)
@@ -94,6 +98,7 @@ export function sendRaw(url: string, bytes: string | Buffer): Promise<string> {
     })
     socket.on('close', () => resolve(answer))
     socket.write(bytes)
+    if (end) socket.end()
   })
 }
 
