@@ -34,7 +34,7 @@ function comesBack(message: Message): void {
   assert.ok(!line.includes('\n') && !line.includes('\r'))
   assertCloudEvent(line)
   const again = readEventLine(line, { exchange: 'of none' })
-  const { spentsequences: _, ...read } = again
+  const { spentsequences: _, erased: __, ...read } = again
   const { position, id, source, type, subject, recordedAt, unidentified } = event
   // Properties that are undefined are no properties.
   const wanted: RecordedEvent = { position, id, source, type, subject, recordedAt, unidentified, message }

@@ -29,12 +29,12 @@ const historyMembers: ReadonlySet<string> = new Set([
   'position',
   'recordedtime',
   'unidentified',
+  'erased',
   'amqpexchange',
   'amqproutingkey',
   'amqpproperties',
   'amqpheaders',
   'spentsequences',
-  'erased',
 ])
 
 export function eventLine(event: StoredEvent): string {
@@ -127,9 +127,10 @@ export function readEventLine(text: string, { exchange }: { exchange: string }):
     source: requireText('source', members.source),
     type: type === untyped && attributesOf(message).type === '' ? '' : type,
     subject: optionalText('subject', members.subject),
-    position: position === undefined ? undefined : requirePosition(position),
+    position: position === undefined ? undefined : requireNumber('position', position),
     recordedAt: position === undefined ? undefined : requireMoment(recordedtime),
     unidentified: unidentified === true,
+    erased: members.erased === undefined ? undefined : requireNumber('erased', members.erased),
     message,
     spentsequences: optionalText('spentsequences', members.spentsequences),
   }
@@ -194,9 +195,9 @@ function optionalText(name: string, value: unknown): string | undefined {
   throw new TypeError(`has a \`${name}\` that is no text`)
 }
 
-function requirePosition(value: unknown): number {
+function requireNumber(name: string, value: unknown): number {
   if (Number.isSafeInteger(value) && (value as number) > 0) return value as number
-  throw new TypeError('has a `position` that is no whole number above 0')
+  throw new TypeError(`has a \`${name}\` that is no whole number above 0`)
 }
 
 function requireMoment(value: unknown): Date {

@@ -90,6 +90,21 @@ export function erasureOf(packed: string): number | undefined {
   return packed.startsWith('!') ? Number(packed.slice(1, packed.indexOf(' '))) : undefined
 }
 
+/** The properties of an event that another history holds: what was erased there stays so. */
+export function packRecorded(
+  event: PackedEvent & {
+    readonly id: string
+    readonly unidentified: boolean
+    readonly erased?: number | undefined
+  },
+): string {
+  const { id, source, type, subject = null, message, unidentified, erased } = event
+  const properties = unidentified ? encodeProperties(message.properties) : packProperties(event)
+  if (erased === undefined) return properties
+  const { contentType = null } = message.properties
+  return packErased({ id, source, type, subject, contentType, properties }, erased)
+}
+
 /** What is left of an event's properties: neither header nor property of a publisher's own. */
 export function packErased(row: PackedRow, erasure: number): string {
   const time = timeOf(unpackProperties(row))

@@ -45,6 +45,8 @@ export interface RecordedEvent extends PositionedIdentity {
   readonly subject: string | undefined
   readonly recordedAt: Date
   readonly message: Message
+  /** As of `StoredEvent`. */
+  readonly erased?: number | undefined
 }
 
 /** An event with its place in the history. */

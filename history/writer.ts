@@ -2,7 +2,7 @@
  * Writing a history: one writer at a time, batches, each one transaction on the disk when it returns.
  */
 import type { Attributes, Message } from '../events/index.ts'
-import type { Checkpoint, SpentSequence } from './reader.ts'
+import type { Checkpoint, Erasure, SpentSequence } from './reader.ts'
 import type { RecordedEvent } from './stored-event.ts'
 
 /** A message to keep, with its attributes; without `id` the history gives it one. */
@@ -47,6 +47,8 @@ export interface ImportBatch {
   readonly events: readonly RecordedEvent[]
   /** Numbers that were spent on duplicates; one that is known already is passed over. */
   readonly spent: readonly Omit<SpentSequence, 'number'>[]
+  /** The records of what was erased among the events; one whose number is there is passed over. Default: none. */
+  readonly erasures?: readonly Erasure[]
   /** For the first batch of an empty history that is to begin above position 1: what lies below. */
   readonly base?: Checkpoint
 }

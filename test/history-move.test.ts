@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
-import { auditHistory, copyHistory, exportHistory, importHistory, verifyHistory } from '../history/index.ts'
+import {
+  auditHistory,
+  copyHistory,
+  exportHistory,
+  importHistory,
+  openHistoryKeeper,
+  verifyHistory,
+} from '../history/index.ts'
 import {
   hostile,
   openReader,
@@ -33,6 +40,8 @@ test('a history copied from SQLite to PostgreSQL and back is the same, byte for 
   const messages = [...orders(600), ...hostile, order(3, { sequence: 601 }), order(4, { sequence: 602 })]
   await record(first, [...messages, ...orders(200, { from: 603 })])
   const reader = openReader(t, first)
+  await using keeper = await openHistoryKeeper({ history: first })
+  await keeper.erase({ subject: 'EC-7', reason: 'asked to', by: 'me' })
   const controller = new AbortController()
   const onProgress = () => controller.abort(new Error('interrupted'))
   const interrupted = copyHistory(reader, { to: postgres, signal: controller.signal, onProgress })
@@ -42,6 +51,10 @@ test('a history copied from SQLite to PostgreSQL and back is the same, byte for 
   await assertSame(t, first, postgres)
   assert.equal((await copyHistory(reader, { to: postgres })).copied, 0)
   await copyHistory(openReader(t, postgres), { to: second })
+  for (const history of [postgres, second]) {
+    const erasures = await openReader(t, history).erasures({ after: 0 })
+    assert.deepEqual(erasures, await reader.erasures({ after: 0 }))
+  }
   await assertSame(t, first, second)
   // And by way of files: an export of either is the same.
   const [fromSqlite, fromPostgres] = [path('sqlite'), path('postgres')]
@@ -54,4 +67,7 @@ test('a history copied from SQLite to PostgreSQL and back is the same, byte for 
   await exportHistory(reader, { to: path('more'), after: again.head })
   const { imported, head } = await importHistory({ from: path('more'), history: postgres })
   assert.deepEqual([imported, head], [1, again.head + 1])
+  await using postgresKeeper = await openHistoryKeeper({ history: postgres })
+  const next = await postgresKeeper.erase({ subject: 'EC-8', reason: 'asked to', by: 'me' })
+  assert.equal(next?.number, 2, 'numbers go on behind those that came along')
 })

@@ -8,7 +8,7 @@
 import { hash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
 import { Checksum, encodeProperties, sequenceHeader, sequenceOf } from '../../events/index.ts'
-import { erasureOf, packedSequence, packProperties } from '../packed-properties.ts'
+import { erasureOf, packedSequence, packProperties, packRecorded } from '../packed-properties.ts'
 import type { RecordedEvent } from '../stored-event.ts'
 import type { NewEvent } from '../writer.ts'
 import { type EventKey, eventKey } from './event-key.ts'
@@ -107,7 +107,8 @@ export function planImport(batch: readonly RecordedEvent[], before: string): Bat
     const { id, source, unidentified } = event
     checksum.add(source, id)
     const recordedAt = event.recordedAt.getTime()
-    return plannedEvent(event, { ...eventKey({ source, id }), id, recordedAt, unidentified })
+    const properties = packRecorded(event)
+    return { event, ...eventKey({ source, id }), id, recordedAt, unidentified, properties }
   })
   const unidentified = events.filter((event) => event.unidentified).length
   return { events, spent: [], duplicates: 0, conflicts: 0, unidentified, checksum: checksum.toString() }

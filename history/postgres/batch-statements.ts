@@ -6,7 +6,7 @@
  * `history` that has that epoch, and locks, so that the next writer waits for it. Each gives a row back
  * where the epoch holds.
  */
-import type { Checkpoint } from '../reader.ts'
+import type { Checkpoint, Erasure } from '../reader.ts'
 import type { ConsumerCursor } from '../writer.ts'
 import type { BatchPlan, PlannedEvent, Spent } from './batch-plan.ts'
 import {
@@ -115,6 +115,36 @@ export function settleImported(
       )
     ) SELECT FROM holding`
   return { name: 'backstory_settle_imported', text, values: [made, epoch, head, before] }
+}
+
+/** The records of what was erased among imported events; numbers of later erasures go on behind them. */
+export function erasuresStatement(
+  { schema, made, epoch }: Tenure,
+  erasures: readonly Erasure[],
+): BatchStatement {
+  const text = `${holding(schema)}, kept AS (
+      INSERT INTO ${schema}.erasures
+        (number, subject, reason, erased_by, erased_at, events, last_position, finished)
+      OVERRIDING SYSTEM VALUE
+      SELECT given.*, true FROM holding, unnest($3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[],
+        $8::bigint[], $9::bigint[]) AS given
+      ON CONFLICT (number) DO NOTHING
+    ), counted AS (
+      SELECT setval(pg_get_serial_sequence('${schema}.erasures', 'number'), greatest($10::bigint,
+        coalesce((SELECT max(number) FROM ${schema}.erasures), 0))) FROM holding
+    ) SELECT FROM holding, counted`
+  const values = [
+    ...[made, epoch],
+    bigintArray(erasures.map(({ number }) => number)),
+    textArray(erasures.map(({ subject }) => toText(subject))),
+    textArray(erasures.map(({ reason }) => toText(reason))),
+    textArray(erasures.map(({ by }) => toText(by))),
+    bigintArray(erasures.map(({ at }) => at.getTime())),
+    bigintArray(erasures.map(({ events }) => events)),
+    bigintArray(erasures.map(({ lastPosition }) => lastPosition)),
+    Math.max(...erasures.map(({ number }) => number)),
+  ]
+  return { name: 'backstory_erasures', text, values }
 }
 
 /** The sums of what lies below the first event. */

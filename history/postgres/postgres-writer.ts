@@ -17,6 +17,7 @@ import {
   type BatchEnd,
   type BatchStatement,
   baseStatement,
+  erasuresStatement,
   knownStatement,
   remarkStatements,
   settleImported,
@@ -190,7 +191,7 @@ class PostgresWriter implements HistoryWriter {
   }
 
   async #import(batch: ImportBatch): Promise<void> {
-    const { events, spent, base } = batch
+    const { events, spent, erasures = [], base } = batch
     const shown = this.#shown
     const { head } = this.#end
     if (base !== undefined && head > 0) throw notNext(shown, { position: base.position + 1, head })
@@ -207,6 +208,7 @@ class PostgresWriter implements HistoryWriter {
       ...(base === undefined ? [] : [baseStatement(this.#tenure, base)]),
       ...appendStatements(this.#tenure, { plan, end, exchange: this.#place.exchange }),
       ...remarkStatements(this.#tenure, remarks),
+      ...(erasures.length === 0 ? [] : [erasuresStatement(this.#tenure, erasures)]),
       settleImported(this.#tenure, { before: head, head: end.head }),
     ]
     const appended = { head: end.head, recorded: events.length, duplicates: 0, conflicts: 0 }

@@ -11,7 +11,7 @@ import { v7 as uuidv7 } from 'uuid'
 import { Checksum, encodeProperties, type Message, sequenceHeader, sequenceOf } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
 import { identityTaken, notNext } from '../import-conflict.ts'
-import { erasureOf, packedSequence, packProperties } from '../packed-properties.ts'
+import { erasureOf, packedSequence, packProperties, packRecorded } from '../packed-properties.ts'
 import type { Checkpoint } from '../reader.ts'
 import { type EventRow, eventColumns, RowEvent } from '../stored-event.ts'
 import type { Appended, Batch, HistoryWriter, ImportBatch, NewEvent } from '../writer.ts'
@@ -208,7 +208,7 @@ class SqliteWriter implements HistoryWriter {
     return { head, checksum: hex, unidentified, recordedAt, recorded, duplicates, conflicts }
   }
 
-  #insertImported({ events, spent, base }: ImportBatch): State {
+  #insertImported({ events, spent, erasures = [], base }: ImportBatch): State {
     const before = this.#state
     if (base !== undefined) this.#insertBase(base)
     const checksum = new Checksum(base?.checksum ?? before.checksum)
@@ -219,8 +219,14 @@ class SqliteWriter implements HistoryWriter {
       if (position !== head + 1) throw notNext(this.#path, { position, head })
       recordedAt = Math.max(event.recordedAt.getTime(), recordedAt)
       const isUnidentified = event.unidentified ? 1 : 0
-      const columns = { position, id, recordedAt: event.recordedAt.getTime(), unidentified: isUnidentified }
-      if (!this.#insert(event, columns as Columns)) {
+      const columns: Columns = {
+        position,
+        id,
+        recordedAt: event.recordedAt.getTime(),
+        unidentified: isUnidentified,
+        properties: packRecorded(event),
+      }
+      if (!this.#insert(event, columns)) {
         throw identityTaken(this.#path, event, this.#statements.positionOf.get(id, source) as number)
       }
       head = position
@@ -231,6 +237,9 @@ class SqliteWriter implements HistoryWriter {
     if (events.length > 0) this.#statements.insertCheckpoint.run(head, hex, unidentified)
     for (const { position, source, epoch, sequence } of spent) {
       this.#statements.spend.run(position, source, epoch, sequence)
+    }
+    for (const { number, subject, reason, by, at, events: emptied, lastPosition } of erasures) {
+      this.#statements.keepErasure.run(number, subject, reason, by, at.getTime(), emptied, lastPosition)
     }
     this.#statements.settleImported.run({ head, before: before.head })
     return { head, checksum: hex, unidentified, recordedAt }
@@ -257,7 +266,7 @@ class SqliteWriter implements HistoryWriter {
   }
 
   /** @returns false where the history has this identity already. */
-  #insert(event: NewEvent, { position, id, recordedAt, unidentified }: Columns): boolean {
+  #insert(event: NewEvent, { position, id, recordedAt, unidentified, properties: packed }: Columns): boolean {
     const { properties, exchange, routingKey, body } = event.message
     const { insertText, insertBytes } = this.#statements
     const { changes } = (isUtf8(body) ? insertText : insertBytes).run(
@@ -271,7 +280,7 @@ class SqliteWriter implements HistoryWriter {
       unidentified,
       exchange === this.#exchange ? null : exchange,
       routingKey,
-      unidentified === 1 ? encodeProperties(properties) : packProperties(event),
+      packed ?? (unidentified === 1 ? encodeProperties(properties) : packProperties(event)),
       body,
     )
     return changes === 1
@@ -284,6 +293,8 @@ interface Columns {
   readonly id: string
   readonly recordedAt: number
   readonly unidentified: 0 | 1
+  /** Packed. Default: those of the message. */
+  readonly properties?: string
 }
 
 function prepareStatements(database: SqliteDatabase) {
@@ -319,6 +330,10 @@ function prepareStatements(database: SqliteDatabase) {
     ),
     positionOf: database.prepare('SELECT position FROM events WHERE id = ? AND source = ?').pluck(),
     settle: database.prepare('UPDATE history SET settled = ?'),
+    keepErasure: database.prepare(
+      `INSERT INTO erasures (number, subject, reason, erased_by, erased_at, events, last_position, finished)
+       VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (number) DO NOTHING`,
+    ),
     // What this history's own recorder has not settled stays so.
     settleImported: database.prepare(
       `UPDATE history SET settled = @head WHERE NOT EXISTS (SELECT 1 FROM events

@@ -10,6 +10,7 @@ import { EventIntake } from './event-intake.ts'
 import { EventPages, type TransferProgress } from './event-pages.ts'
 import { differences } from './same-event.ts'
 import { spentIn } from './spent-runs.ts'
+import { missingErasures, readErasures } from './travelling-erasures.ts'
 import { keepNotes, readNotes } from './travelling-notes.ts'
 
 export interface CopyOptions {
@@ -46,6 +47,7 @@ export async function copyHistory(
   const copy = openHistory({ history: to, exchange })
   try {
     const done = await writer.head()
+    await missingErasures(copy, await readErasures(reader))
     await requireBeginning(reader, copy, { upTo: Math.min(done, summary.position), to })
     const { first } = await reader.bounds()
     const base = await reader.summary({ upTo: first - 1 })
@@ -61,6 +63,8 @@ export async function copyHistory(
       })
       onProgress?.({ position: page.through, upTo: summary.position })
     }
+    const erasures = await missingErasures(copy, await readErasures(reader))
+    if (erasures.length > 0) await writer.import({ events: [], spent: [], erasures })
     await keepNotes(writer, await readNotes(reader))
     await requireBeginning(reader, copy, { upTo: summary.position, to })
     return { exchange, copied: intake.counts.imported, summary }

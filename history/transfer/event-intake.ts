@@ -70,9 +70,10 @@ export class EventIntake {
     const stored = await this.#stored(events)
     for (const [index, event] of events.entries()) {
       const there = stored.get(event.position)
-      const differing = there === undefined ? [] : differences(there, event)
+      const differing = there === undefined ? [] : differencesThatCount(there, event)
       if (there !== undefined && differing.length === 0) continue
       const { position, id, source } = event
+      if (there?.erased === undefined && event.erased !== undefined) throw erasedSince(nameOf(index), event)
       const found =
         there === undefined
           ? 'which is no longer held there'
@@ -96,4 +97,18 @@ export class EventIntake {
     }
     return stored
   }
+}
+
+/** What was erased here stays so, whatever an older export still has of it. */
+function differencesThatCount(there: StoredEvent, event: RecordedEvent): string[] {
+  const all = differences(there, event)
+  if (there.erased === undefined) return all
+  return all.filter((what) => !['erased', 'body', 'properties', 'routing key'].includes(what))
+}
+
+function erasedSince(name: string, { position, subject }: RecordedEvent): HistoryError {
+  return new HistoryError(
+    'HISTORY_CONFLICT',
+    `${name}: position ${position} was erased there, and is whole in this history. Erase it here too (\`backstory history erase --subject ${subject}\`), or import into a new history`,
+  )
 }

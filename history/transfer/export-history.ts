@@ -14,6 +14,7 @@ import { type EventPage, EventPages, type TransferProgress } from './event-pages
 import { type ExportTarget, exportError, exportTarget, removeIfThere } from './export-target.ts'
 import { draftPath, type Manifest, type ManifestPart, readManifest, writeManifest } from './manifest.ts'
 import { linesOf } from './page-lines.ts'
+import { readErasures } from './travelling-erasures.ts'
 import { readNotes } from './travelling-notes.ts'
 
 export interface ExportOptions {
@@ -69,6 +70,7 @@ export async function exportHistory(
       return requireSame(finished, wanted, { to, exchange: await reader.exchange() })
     const draft = await beginOrGoOn(reader, target, wanted)
     const manifest = await writeParts(reader, target, draft, { signal, onProgress })
+    await requireNoErasureSince(reader, draft, to)
     await target.finish(manifest.parts)
     await writeManifest(target.manifestPath, manifest)
     await removeIfThere(draftPath(target.manifestPath))
@@ -92,6 +94,7 @@ async function beginOrGoOn(reader: HistoryReader, target: ExportTarget, wanted: 
     return draft
   }
   const draft = requireSame(found, wanted, { to: target.path, exchange })
+  await requireNoErasureSince(reader, draft, target.path)
   const head = await reader.summary({ upTo: draft.upTo })
   if (!isDeepStrictEqual(head, draft.head)) throw exists(target.path, 'of another history')
   if (await target.holds(draft.parts)) return draft
@@ -119,9 +122,26 @@ async function newManifest(
     base: await reader.summary({ upTo: after }),
     head,
     notes: await readNotes(reader),
+    erasures: (await readErasures(reader)).map((erasure) => ({ ...erasure, at: erasure.at.toISOString() })),
     madeAt: new Date().toISOString(),
     parts: [],
   }
+}
+
+/** Parts that were closed before an erasure have what it has emptied. */
+async function requireNoErasureSince(reader: HistoryReader, draft: Manifest, to: string): Promise<void> {
+  const erasures = (await readErasures(reader)).map(({ number }) => number)
+  if (
+    isDeepStrictEqual(
+      erasures,
+      draft.erasures.map(({ number }) => number),
+    )
+  )
+    return
+  throw new HistoryError(
+    'HISTORY_EXPORT_EXISTS',
+    `${to} holds what was erased in the history since the export was begun: delete it and begin again`,
+  )
 }
 
 /** @throws HistoryError `HISTORY_EXPORT_EXISTS` where it is not the export that is wanted. */

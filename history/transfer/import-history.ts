@@ -18,6 +18,7 @@ import { type ExportSource, lineName, openExportSource, type SourcePage } from '
 import { damaged } from './line-pages.ts'
 import type { Manifest } from './manifest.ts'
 import { spentOf } from './spent-runs.ts'
+import { missingErasures } from './travelling-erasures.ts'
 import { keepNotes } from './travelling-notes.ts'
 
 export interface ImportOptions {
@@ -85,6 +86,9 @@ export async function importHistory({
   const writer = await openHistoryWriter({ history, exchange: name })
   const reader = openHistory({ history, exchange: name })
   try {
+    // A new history has none, and cannot be asked before it is there.
+    const erased = manifest?.erasures.map((erasure) => ({ ...erasure, at: new Date(erasure.at) })) ?? []
+    const erasures = isAppended ? [] : await missingErasures(reader, erased)
     const take = isAppended ? appender(writer, name) : await importer(writer, reader, manifest)
     for (let page = first; page.done !== true; page = await pages.next()) {
       signal?.throwIfAborted()
@@ -92,6 +96,7 @@ export async function importHistory({
       await nextTurn()
     }
     if (manifest !== undefined) await keepNotes(writer, manifest.notes)
+    if (manifest !== undefined && !isAppended) await writer.import({ events: [], spent: [], erasures })
     if (manifest !== undefined && !isAppended) await requireSums(reader, manifest, history)
     return { exchange: name, head: await writer.head(), ...take.counts() }
   } finally {
@@ -188,7 +193,9 @@ function appender(writer: HistoryWriter, exchange: string): Take {
   let conflicts = 0
   return {
     async page({ events }) {
-      const batch = events.map(({ message, ...event }) => ({
+      // Of what was erased nothing is left that could be recorded anew.
+      const whole = events.filter(({ erased }) => erased === undefined)
+      const batch = whole.map(({ message, ...event }) => ({
         ...event,
         message: message.exchange === '' ? { ...message, exchange } : message,
       }))

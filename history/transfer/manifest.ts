@@ -6,7 +6,7 @@ import { open, readFile, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { HistoryError } from '../errors.ts'
 import type { EventFilter } from '../event-filter.ts'
-import type { HistorySummary } from '../reader.ts'
+import type { Erasure, HistorySummary } from '../reader.ts'
 import type { Notes } from './travelling-notes.ts'
 
 /** Events in a row, in a file of their own or in a stretch of one. */
@@ -23,6 +23,11 @@ export interface ManifestPart {
   readonly to: number
   /** Events, a line each. */
   readonly count: number
+}
+
+/** As `Erasure`, with its time as a text. */
+export interface ManifestErasure extends Omit<Erasure, 'at'> {
+  readonly at: string
 }
 
 export interface Manifest {
@@ -45,6 +50,8 @@ export interface Manifest {
   readonly head: HistorySummary
   /** Kept beside the events, by name, such as how the exchange is bound. */
   readonly notes: Notes
+  /** The records of what was erased; `at` in RFC 3339. The lines of these events say which, and are empty. */
+  readonly erasures: readonly ManifestErasure[]
   readonly madeAt: string
   /** The program and its version. */
   readonly madeBy: string
@@ -114,13 +121,16 @@ function reasonAgainst(value: unknown): string | undefined {
   if (!isTable(value) || value.format !== 'backstory-export') return 'it is of another format'
   if (value.version !== 1)
     return `it is of version ${String(value.version)}, which this backstory does not read`
-  const { exchange, filter, gzip, checksum, base, head, madeAt, madeBy, notes, parts, ...numbers } = value
+  const { exchange, filter, gzip, checksum, base, head, madeAt, madeBy, notes, erasures, parts, ...numbers } =
+    value
   const isShaped =
     [exchange, madeAt, madeBy].every((text) => typeof text === 'string') &&
     typeof gzip === 'boolean' &&
     (filter === null || isTable(filter)) &&
     isTable(notes) &&
     Object.values(notes).every((note) => typeof note === 'string') &&
+    Array.isArray(erasures) &&
+    erasures.every(isErasure) &&
     isChecksum(checksum) &&
     [base, head].every(isSummary) &&
     [numbers.after, numbers.upTo, numbers.count, numbers.partEvents].every(isCount) &&
@@ -152,6 +162,17 @@ function isPart(value: unknown): boolean {
     typeof sha256 === 'string' &&
     /^[0-9a-f]{64}$/.test(sha256) &&
     [offset, bytes, from, to, count].every(isCount)
+  )
+}
+
+function isErasure(value: unknown): boolean {
+  if (!isTable(value)) return false
+  const { subject, reason, by, at, number, events, lastPosition } = value
+  const isTime = typeof at === 'string' && !Number.isNaN(Date.parse(at))
+  return (
+    isTime &&
+    [subject, reason, by].every((text) => typeof text === 'string') &&
+    [number, events, lastPosition].every(isCount)
   )
 }
 

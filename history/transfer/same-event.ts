@@ -13,6 +13,7 @@ export function differences(one: RecordedEvent, other: RecordedEvent): string[] 
     subject: one.subject !== other.subject,
     'recorded time': one.recordedAt.getTime() !== other.recordedAt.getTime(),
     unidentified: one.unidentified !== other.unidentified,
+    erased: one.erased !== other.erased,
     exchange: a.exchange !== b.exchange,
     'routing key': a.routingKey !== b.routingKey,
     body: !a.body.equals(b.body),

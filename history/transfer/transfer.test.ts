@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { auditHistory } from '../audit/history-audit.ts'
-import { openHistoryWriter } from '../open-history.ts'
+import { openHistoryKeeper, openHistoryWriter } from '../open-history.ts'
 import { openSqlite } from '../sqlite/sqlite.ts'
 import { copyHistory } from './copy-history.ts'
 import { exportHistory } from './export-history.ts'
@@ -292,6 +292,45 @@ test('a copy is the same history, goes on where it was interrupted, and is made 
   assert.equal((await copyHistory(reader, { to: path('copy.db') })).copied, 0)
   await record(path('other.db'), orders(5))
   await assert.rejects(copyHistory(reader, { to: path('other.db') }), { code: 'HISTORY_CONFLICT' })
+})
+
+test('what was erased stays so in all that is made of the history, with the record of it', async (t) => {
+  const { history, path, reader } = await hostileHistory(t)
+  await exportHistory(reader, { to: path('before') })
+  await copyHistory(reader, { to: path('old.db') })
+  const interrupted = exportHistory(reader, {
+    to: path('begun'),
+    partEvents: 50,
+    onProgress: ({ position }) => {
+      if (position > 100) throw new Error('interrupted')
+    },
+  })
+  await assert.rejects(interrupted, /interrupted/)
+  await using keeper = await openHistoryKeeper({ history })
+  const erasure = await keeper.erase({ subject: 'EC-7', reason: 'asked to', by: 'me' })
+  assert.equal(erasure?.events, 4)
+  await exportHistory(reader, { to: path('after.jsonl') })
+  assert.doesNotMatch(readFileSync(path('after.jsonl'), 'utf8'), /"number":(7|107|207|307)\}/)
+  await importHistory({ from: path('after.jsonl'), history: path('new.db') })
+  await assertSame(t, history, path('new.db'))
+  const moved = openReader(t, path('new.db'))
+  assert.deepEqual(await moved.erasures({ after: 0 }), [erasure])
+  assert.equal((await moved.find({ source: '/sales', id: 'o-7' }))?.erased, 1)
+  await copyHistory(reader, { to: path('copy.db') })
+  await assertSame(t, history, path('copy.db'))
+  const code = 'HISTORY_CONFLICT'
+  const { present } = await importHistory({ from: path('before'), history: path('new.db') })
+  assert.equal(present, 338, 'an older export does not bring it back')
+  await assertSame(t, history, path('new.db'))
+  const late = importHistory({ from: path('after.jsonl'), history: path('old.db') })
+  await assert.rejects(late, {
+    code,
+    message: /line 7: position 7 was erased there, .* erase --subject EC-7/,
+  })
+  await assert.rejects(exportHistory(reader, { to: path('begun'), partEvents: 50 }), {
+    code: 'HISTORY_EXPORT_EXISTS',
+    message: /erased in the history since/,
+  })
 })
 
 test('verify names what is wrong, by position', async (t) => {

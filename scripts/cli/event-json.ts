@@ -27,6 +27,7 @@ const historys = [
   'position',
   'recordedtime',
   'unidentified',
+  'erased',
   'amqpexchange',
   'amqproutingkey',
   'amqpproperties',
