@@ -167,7 +167,10 @@ class Consumer:
         with self.channel() as channel:
             self.declare(channel)
         time.sleep(self.settle_seconds)
-        self.replay(up_to=self.fence_position())
+        position = self.fence_position()
+        if position < self.store.cursor:
+            sys.exit(f"The history ends at {position}, before what was applied: it is another one")
+        self.replay(up_to=position)
         with self.channel() as channel:
             self.live(channel)
 
@@ -291,22 +294,21 @@ class Audit:
         self.covers = 0
 
     def step(self):
-        """Returns `lost` where the history has an event that came through the live queue no more."""
+        """Returns `lost` where the history has an event that comes through the live queue no more."""
         store, feed = self.consumer.store, self.consumer.feed
-        page = feed.identities(after=store.cursor, limit=1_000)
-        with store.transaction():
-            for event in page:
-                if event["unidentified"] or not store.take_from_inbox(event["source"], event["id"]):
-                    break
-                store.pass_to(event["position"])
-        cursor = store.cursor
-        missing = next((event for event in page if event["position"] > cursor), None)
-        if missing is None:
-            return "level"
-        if missing["unidentified"]:
+        while page := feed.identities(after=store.cursor, limit=1_000):
+            with store.transaction():
+                for event in page:
+                    if event["unidentified"] or not store.take_from_inbox(event["source"], event["id"]):
+                        break
+                    store.pass_to(event["position"])
+            missing = next((event for event in page if event["position"] > store.cursor), None)
+            if missing is None:
+                continue
+            if not missing["unidentified"]:
+                return self.look_for(missing["position"], head=page[-1]["position"])
             self.consumer.replay(up_to=missing["position"])
-            return "level"
-        return self.look_for(missing["position"], head=page[-1]["position"])
+        return "level"
 
     def look_for(self, position, head):
         """It may still be in the queue: a fence behind it tells."""

@@ -85,6 +85,8 @@ def shown(value):
 def publish(broker, exchange):
     with pika.BlockingConnection(pika.URLParameters(broker)) as connection:
         channel = connection.channel()
+        # Without confirms a busy broker may lose what is on its way when the connection is closed.
+        channel.confirm_delivery()
         for properties, body in messages():
             channel.basic_publish(exchange, "a.key", body, pika.BasicProperties(**properties))
             print(json.dumps({"properties": shown(properties), "body": body.hex()}))
