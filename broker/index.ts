@@ -13,6 +13,14 @@ export { fenceIdOf, fenceMessage, newFenceId } from './fence.ts'
 export { sendConfirmed } from './send-confirmed.ts'
 export { streamOffsetOf, withoutStreamOffset } from './stream-offset.ts'
 export {
+  declareAroundPartition,
+  declarePartitions,
+  type Partition,
+  partitionExchangesOf,
+  partitionOf,
+  requirePartitions,
+} from './partitions.ts'
+export {
   consumerQueueOf,
   deadQueueOf,
   declareAsRecorded,

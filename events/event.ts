@@ -6,6 +6,7 @@
  * show them. A message from a publisher that knows nothing of this is an event too: what it lacks
  * falls back to the native properties, then to where it came from.
  */
+import { hash } from 'node:crypto'
 import { EventError } from './errors.ts'
 import { newEventId } from './event-id.ts'
 import type { Headers, HeaderValue, Message, Properties } from './message.ts'
@@ -73,11 +74,14 @@ const ownAttributes: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Makes the message for an event.
+ * Makes the message for an event. Where its exchange has partitions, its routing key is its subject.
  *
  * @throws TypeError for a missing type, an attribute that AMQP cannot carry, or data that is no JSON.
  */
-export function toMessage(event: EventInput, defaults: { exchange: string; source: string }): Message {
+export function toMessage(
+  event: EventInput,
+  defaults: { exchange: string; source: string; partitions?: number | undefined },
+): Message {
   const { type, subject, data, id = newEventId(), source = defaults.source, dataschema } = event
   const date = new Date(event.time ?? Date.now())
   const seconds = Math.floor(date.getTime() / 1_000)
@@ -109,10 +113,15 @@ export function toMessage(event: EventInput, defaults: { exchange: string; sourc
   }
   return {
     exchange: defaults.exchange,
-    routingKey: event.routingKey ?? '',
+    routingKey: event.routingKey ?? (defaults.partitions === undefined ? '' : keyOf(subject)),
     properties,
     body: bytes ?? encodeData(data, contentType),
   }
+}
+
+/** What keeps the events of a subject in one partition. Those without a subject have one together. */
+function keyOf(subject = ''): string {
+  return Buffer.byteLength(subject) <= shortStringBytesMax ? subject : hash('sha256', subject)
 }
 
 /** The properties of an event of ours; what further headers it has come after these. */

@@ -12,6 +12,7 @@ import {
   BrokerError,
   type BrokerOptions,
   connectBroker,
+  declarePartitions,
   declareToPublish,
 } from '../broker/index.ts'
 import type { Logger, Message } from '../events/index.ts'
@@ -23,6 +24,8 @@ export interface DispatcherOptions {
   /** A shared connection stays open at the end. */
   readonly broker: BrokerOptions['url'] | Broker
   readonly exchange: string
+  /** How many the exchange is parted into. Default: it is not. */
+  readonly partitions?: number | undefined
   /** Of the connection, where that is not shared. */
   readonly name: string
   readonly inFlightMax: number
@@ -125,9 +128,8 @@ export class Dispatcher {
   }
 
   async #serveChannel(): Promise<void> {
-    const { exchange } = this.#options
     const { signal } = this.#stop
-    await declareToPublish(this.#broker, { exchange, signal })
+    await this.#declare({ signal })
     const channel = await this.#broker.openChannel({ confirm: true, signal })
     const stop = () => void channel.close()
     this.#stop.signal.addEventListener('abort', stop)
@@ -160,7 +162,7 @@ export class Dispatcher {
   /** A publish that no queue took says that the history queue is gone: the next one finds it again. */
   #restoreTopology(): Promise<void> {
     const { exchange, logger } = this.#options
-    this.#restoring ??= declareToPublish(this.#broker, { exchange })
+    this.#restoring ??= this.#declare()
       .catch((error: Error) =>
         logger.warn('publisher.topology-not-restored', { exchange, error: error.message }),
       )
@@ -168,6 +170,12 @@ export class Dispatcher {
         this.#restoring = undefined
       })
     return this.#restoring
+  }
+
+  async #declare({ signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const { exchange, partitions } = this.#options
+    if (partitions === undefined) await declareToPublish(this.#broker, { exchange, signal })
+    else await declarePartitions(this.#broker, { exchange, partitions, signal })
   }
 
   #fail(error: Error): void {

@@ -20,6 +20,7 @@ import type { OutboxRow } from './outbox-rows.ts'
 export interface OutboxBounds {
   readonly exchange: string
   readonly source: string
+  readonly partitions?: number | undefined
   readonly bodyBytesMax: number
 }
 

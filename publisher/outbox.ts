@@ -8,6 +8,7 @@
  * The outbox has a sequence of its own that lives in the database: dense over restarts, and taken back
  * with a rollback. It is the order in which the events leave.
  */
+import { requirePartitions } from '../broker/index.ts'
 import type { Catalog } from '../events/index.ts'
 import { bodyBytesCeiling, bodyBytesUsual, requireInteger, requireName } from './bounds.ts'
 import { openPostgresOutbox, type PostgresOutbox } from './postgres-outbox.ts'
@@ -22,6 +23,11 @@ export interface OutboxOptions<Database, Events extends Catalog = Catalog> {
   readonly exchange: string
   /** The `source` of its events, kept with it. Default: the one that it was made with. */
   readonly source?: string
+  /**
+   * How many partitions the exchange is parted into: an event without a `routingKey` then has its subject for
+   * one. Its relay is given the same number. Default: none.
+   */
+  readonly partitions?: number
   /** The event types of the exchange; types `add`. */
   readonly events?: Events
   /** Default 16 MiB, RabbitMQ 4's own limit. */
@@ -45,13 +51,16 @@ export function openOutbox({
   database,
   exchange,
   source,
+  partitions,
   bodyBytesMax = bodyBytesUsual,
 }: OutboxOptions<SqliteOutboxDatabase | PostgresOutboxPool>): SqliteOutbox | Promise<PostgresOutbox> {
   requireName({ exchange }, 'the name of an exchange')
   if (source !== undefined) requireName({ source }, 'a non-empty text')
+  if (partitions !== undefined) requirePartitions(partitions)
   requireInteger({ bodyBytesMax }, 1, bodyBytesCeiling)
-  if (isSqlite(database)) return openSqliteOutbox({ database, exchange, source, bodyBytesMax })
-  if (isPool(database)) return openPostgresOutbox({ database, exchange, source, bodyBytesMax })
+  const settings = { exchange, source, partitions, bodyBytesMax }
+  if (isSqlite(database)) return openSqliteOutbox({ database, ...settings })
+  if (isPool(database)) return openPostgresOutbox({ database, ...settings })
   throw new TypeError('Expected `database` to be a database of better-sqlite3, or a pool of pg')
 }
 

@@ -36,6 +36,7 @@ interface Settings {
   readonly database: PostgresOutboxPool
   readonly exchange: string
   readonly source: string | undefined
+  readonly partitions: number | undefined
   readonly bodyBytesMax: number
 }
 

@@ -9,7 +9,7 @@
  * Each event that leaves gets the next number of this publisher's sequence (events/sequence.ts), so that
  * one that went missing can be named.
  */
-import type { Broker, BrokerOptions } from '../broker/index.ts'
+import { type Broker, type BrokerOptions, requirePartitions } from '../broker/index.ts'
 import {
   type Catalog,
   type DataOf,
@@ -31,6 +31,11 @@ export interface PublisherOptions<Events extends Catalog = Catalog> {
   readonly broker: BrokerOptions['url'] | Broker
   /** A durable fanout exchange; declared with its history queue. */
   readonly exchange: string
+  /**
+   * How many partitions the exchange is parted into, as its recorders have it: they are declared, and an event
+   * without a `routingKey` has its subject for one, which keeps the order of the subject. Default: none.
+   */
+  readonly partitions?: number
   /** The `source` of the events, such as `/edison/sales`: with their `id` their identity. */
   readonly source: string
   /** The event types of the exchange; types `publish`. */
@@ -88,6 +93,7 @@ function resolveOptions({
   broker,
   exchange,
   source,
+  partitions,
   inFlightMax = 1_000,
   confirmTimeoutMs = 30_000,
   bodyBytesMax = bodyBytesUsual,
@@ -95,10 +101,11 @@ function resolveOptions({
 }: PublisherOptions) {
   requireName({ exchange }, 'the name of an exchange')
   requireName({ source }, 'a non-empty text')
+  if (partitions !== undefined) requirePartitions(partitions)
   requireInteger({ inFlightMax }, 1, 65_535)
   requireInteger({ confirmTimeoutMs }, 1, 2 ** 31 - 1)
   requireInteger({ bodyBytesMax }, 1, bodyBytesCeiling)
-  return { broker, exchange, source, inFlightMax, confirmTimeoutMs, bodyBytesMax, logger }
+  return { broker, exchange, source, partitions, inFlightMax, confirmTimeoutMs, bodyBytesMax, logger }
 }
 
 type Resolved = ReturnType<typeof resolveOptions>

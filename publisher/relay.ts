@@ -10,7 +10,7 @@
  * away), `relaying`, `holding` (the database cannot be read or written, or the broker does not keep an
  * event: tried again; leaves when that succeeds), `stopped`.
  */
-import { type Broker, BrokerError, type BrokerOptions } from '../broker/index.ts'
+import { type Broker, BrokerError, type BrokerOptions, requirePartitions } from '../broker/index.ts'
 import { type Logger, silentLogger } from '../events/index.ts'
 import { requireInteger } from './bounds.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -24,6 +24,8 @@ export interface RelayOptions {
   readonly broker: BrokerOptions['url'] | Broker
   /** What `openOutbox` gives. */
   readonly outbox: { readonly rows: OutboxRows }
+  /** How many partitions the exchange is parted into; they are declared. Default: none. */
+  readonly partitions?: number
   /** Publishes not confirmed at a time. Default 1,000. */
   readonly inFlightMax?: number
   readonly logger?: Logger
@@ -73,16 +75,21 @@ export interface Relay {
 export function startRelay({
   broker,
   outbox,
+  partitions,
   inFlightMax = 1_000,
   logger = silentLogger,
 }: RelayOptions): Relay {
   const { rows } = outbox ?? {}
   if (typeof rows?.acquire !== 'function') throw new TypeError('Expected `outbox` to be one of `openOutbox`')
+  if (partitions !== undefined) requirePartitions(partitions)
   requireInteger({ inFlightMax }, 1, 65_535)
-  return new OutboxRelay({ broker, rows, inFlightMax, logger })
+  return new OutboxRelay({ broker, rows, partitions, inFlightMax, logger })
 }
 
-type Resolved = Omit<Required<RelayOptions>, 'outbox'> & { readonly rows: OutboxRows }
+type Resolved = Omit<Required<RelayOptions>, 'outbox' | 'partitions'> & {
+  readonly rows: OutboxRows
+  readonly partitions: number | undefined
+}
 
 const retryMsMin = 100
 const retryMsMax = 5_000

@@ -35,6 +35,7 @@ export interface SqliteOutboxSettings {
   readonly exchange: string
   /** Undefined: as the outbox was made. */
   readonly source: string | undefined
+  readonly partitions: number | undefined
   readonly bodyBytesMax: number
 }
 

@@ -16,6 +16,7 @@ import {
   type BrokerOptions,
   checkBindings,
   connectBroker,
+  declareAroundPartition,
   declareTopology,
   historyQueueOf,
 } from '../../broker/index.ts'
@@ -33,6 +34,7 @@ import { Redelivery } from './redelivery.ts'
 export interface RecorderOptions {
   /** URL or URLs of the broker, or a connection to share, which `close()` then leaves open. */
   readonly broker: BrokerOptions['url'] | Broker
+  /** One that is a partition by its name, as in `orders.2of4`, is declared together with the others. */
   readonly exchange: string
   /**
    * How to bind to an exchange that somebody else declares; kept in the history, which its consumers follow.
@@ -100,7 +102,7 @@ export interface Recorder {
  * has taken over while the database was away; `HISTORY_CORRUPT`,
  * `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_REPLACED`, `HISTORY_DRIVER_MISSING`, and
  * `HISTORY_UNAVAILABLE` where the file cannot be opened; BrokerError `BROKER_ACCESS_REFUSED`, `BROKER_TOPOLOGY_MISMATCH`,
- * `BROKER_BINDINGS_UNKNOWN`, and at its start `BROKER_EXCHANGE_MISSING`.
+ * `BROKER_BINDINGS_UNKNOWN`, `BROKER_PLUGIN_MISSING`, and at its start `BROKER_EXCHANGE_MISSING`.
  *
  * @throws TypeError for an option out of its range.
  */
@@ -282,6 +284,7 @@ class QueueRecorder implements Recorder {
   async #serveChannel(writer: HistoryWriter): Promise<void> {
     const { exchange, bindings: asked, prefetch, batchMax, batchWaitMs, lookMs, logger } = this.#options
     const { signal } = this.#stop
+    await declareAroundPartition(this.#broker, { exchange, signal })
     const bindings = await settleBindings(writer, { broker: this.#broker, exchange, asked, signal })
     await declareTopology(this.#broker, { exchange, bindings, signal })
     const unsettled = await writer.unsettled()

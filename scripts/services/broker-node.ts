@@ -36,12 +36,14 @@ export interface BrokerNode {
   readonly nodeName: string
   /** Undefined for a node on its own. */
   readonly cluster?: ClusterMembership
-  /** Plugins to enable. Default: none. */
-  readonly plugins?: readonly BrokerPlugin[]
+  /** Plugins to enable. Default: `rabbitmq_sharding`, for partitions. */
+  readonly plugins?: readonly BrokerPlugin[] | undefined
 }
 
-/** Those that we know how to keep on loopback and on a port of their own. */
-export type BrokerPlugin = 'rabbitmq_management'
+/** Those that we know how to keep on loopback and on a port of their own, or that open none. */
+export type BrokerPlugin = 'rabbitmq_management' | 'rabbitmq_sharding'
+
+const usualPlugins: readonly BrokerPlugin[] = ['rabbitmq_sharding']
 
 export interface NodeCommand {
   readonly file: string
@@ -53,7 +55,12 @@ export function urlOf({ ports }: Pick<BrokerNode, 'ports'>): string {
   return `amqp://guest:guest@127.0.0.1:${ports.amqp}`
 }
 
-export async function writeNodeFiles({ folder, cluster, ports, plugins = [] }: BrokerNode): Promise<void> {
+export async function writeNodeFiles({
+  folder,
+  cluster,
+  ports,
+  plugins = usualPlugins,
+}: BrokerNode): Promise<void> {
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'enabled_plugins'), `[${plugins.join(',')}].\n`)
   const settings = [cluster && discovery(cluster), ports.management && management(ports.management)]

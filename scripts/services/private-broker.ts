@@ -34,7 +34,7 @@ export interface PrivateBrokerOptions {
   readonly port?: number
   /** Which RabbitMQ. Default: the one that `chosenInstallation()` finds. */
   readonly installation?: Installation
-  /** Plugins to enable. Default: none. */
+  /** Plugins to enable. Default: `rabbitmq_sharding`, for partitions. */
   readonly plugins?: readonly BrokerPlugin[]
   /** Gets a line when it starts. Default: none. */
   readonly say?: (line: string) => void
@@ -54,7 +54,7 @@ export async function startPrivateBroker({
   folder,
   port,
   installation = chosenInstallation(),
-  plugins = [],
+  plugins,
   say = () => {},
 }: PrivateBrokerOptions = {}): Promise<PrivateBroker> {
   if (installation === undefined) {
@@ -102,13 +102,13 @@ export function nothingInstalled(): ServiceError {
 
 async function newBroker(
   installation: Installation,
-  { folder, port, plugins }: { folder?: string; port?: number; plugins: readonly BrokerPlugin[] },
+  { folder, port, plugins }: { folder?: string; port?: number; plugins: readonly BrokerPlugin[] | undefined },
 ): Promise<PrivateBroker> {
   const ports = {
     amqp: port ?? (await drawPort()),
     distribution: await drawPort(),
     epmd: await drawPort(),
-    ...(plugins.includes('rabbitmq_management') && { management: await drawPort() }),
+    ...(plugins?.includes('rabbitmq_management') && { management: await drawPort() }),
   }
   const place = folder === undefined ? await mkdtemp(join(tmpdir(), 'backstory-broker-')) : resolve(folder)
   const guardian = new Guardian({ folder: folder === undefined ? place : undefined })
