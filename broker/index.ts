@@ -10,9 +10,8 @@ export { Broker, type BrokerOptions, connectBroker } from './connection.ts'
 export { cursorMessage, cursorNoticeOf } from './cursor-notice.ts'
 export { BrokerError, type BrokerErrorCode, replyCodeOf } from './errors.ts'
 export { fenceIdOf, fenceMessage, newFenceId } from './fence.ts'
-export { sendConfirmed } from './send-confirmed.ts'
-export { streamOffsetOf, withoutStreamOffset } from './stream-offset.ts'
 export {
+  checkPartition,
   declareAroundPartition,
   declarePartitions,
   type Partition,
@@ -20,6 +19,8 @@ export {
   partitionOf,
   requirePartitions,
 } from './partitions.ts'
+export { sendConfirmed } from './send-confirmed.ts'
+export { streamOffsetOf, withoutStreamOffset } from './stream-offset.ts'
 export {
   consumerQueueOf,
   deadQueueOf,

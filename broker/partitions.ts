@@ -112,6 +112,23 @@ export async function declareAroundPartition(
   await declarePartitions(broker, { exchange: partition.exchange, partitions: partition.of, signal })
 }
 
+/**
+ * That an exchange which is a partition by its name is one of as many as there are; for any other it does
+ * nothing, nor where nobody has parted the exchange yet.
+ *
+ * @throws BrokerError as `declarePartitions()` does.
+ */
+export async function checkPartition(
+  broker: Broker,
+  { exchange: name, signal }: { exchange: string; signal?: AbortSignal },
+): Promise<void> {
+  const partition = partitionOf(name)
+  if (partition === undefined) return
+  const { exchange, of: partitions } = partition
+  if (await isThere(broker, hashExchangeOf(exchange), signal))
+    await declareHash(broker, { exchange, partitions, signal })
+}
+
 async function isThere(broker: Broker, exchange: string, signal: AbortSignal | undefined): Promise<boolean> {
   try {
     await requireExchange(broker, { exchange, signal })

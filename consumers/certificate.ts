@@ -35,6 +35,8 @@ export interface Certificate {
   readonly complete: boolean
   /** Complete, with the cursor at the head, nothing beyond it and nothing parked. */
   readonly level: boolean
+  /** Of a consumer with partitions: that of each, in order, of which this is the sum. */
+  readonly partitions?: readonly Certificate[]
 }
 
 export interface Marks {

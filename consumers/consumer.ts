@@ -30,12 +30,16 @@ import { HandlerTable } from './handler-table.ts'
 import type { Clock } from './link.ts'
 import { type NotedError, newest } from './noted-error.ts'
 import { openStore } from './open-store.ts'
+import { type Turns, takingTurns } from './partitions/turns.ts'
 import { queueLink } from './queue-link.ts'
 import { Reactor } from './reactor.ts'
 import { type ConsumerStore, initialState } from './store.ts'
 
 export interface Consumer {
+  /** Of one with partitions: the sums of theirs. */
   readonly status: ConsumerStatus
+  /** Of one with partitions: each, in order. */
+  readonly partitions?: readonly { readonly status: ConsumerStatus; readonly stopped: Promise<void> }[]
   /**
    * Resolves when the consumer is live and has applied all that was recorded when it went live; rejects as
    * `stopped` does, or with `CONSUMER_CLOSED`, where it ends before.
@@ -50,48 +54,60 @@ export interface Consumer {
   [Symbol.asyncDispose](): Promise<void>
 }
 
+/** A consumer whose store is open. */
+export interface OpenedConsumer {
+  /** Once. Closes the store where it fails. */
+  start(): Promise<Consumer>
+  /** In place of `start()`. */
+  close(): Promise<void>
+}
+
 /**
- * Opens the store and starts the consumer; it connects, and reconnects, by itself.
+ * Opens the store of a consumer.
  *
- * What ends it (see `stopped`): ConsumerError `CONSUMER_HANDLER_FAILED`, `CONSUMER_HISTORY_TRUNCATED`,
- * `CONSUMER_AHEAD`; BrokerError `BROKER_ACCESS_REFUSED`, `BROKER_TOPOLOGY_MISMATCH`; HistoryError
- * `HISTORY_CORRUPT`, `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`.
- *
- * @throws TypeError for an option out of its range; ConsumerError `CONSUMER_LOCKED`,
- *   `CONSUMER_STORE_FOREIGN`, `CONSUMER_STORE_UNAVAILABLE`; what the definition's `prepare` throws.
+ * @param options.turns - Its transactions wait for their turn among those of other consumers.
+ * @throws as `startConsumer()` does.
  */
-export async function startConsumer<
+export async function openConsumer<
   Events extends Catalog,
   Tx = SqliteDatabase,
   Database extends StoreDatabase = SqliteDatabase,
->(definition: ConsumerDefinition<Events, Tx, Database>, options: ConsumerOptions): Promise<Consumer> {
+>(
+  definition: ConsumerDefinition<Events, Tx, Database>,
+  options: ConsumerOptions,
+  { turns }: { turns?: Turns | undefined } = {},
+): Promise<OpenedConsumer> {
   checkDefinition(definition)
   const resolved = resolveOptions(options)
   const handlers = new HandlerTable<Tx>(definition as ConsumerDefinition<Catalog, Tx>)
   const parking = resolveParking(definition.parking)
   const { name, exchange, prepare, queueLengthMax } = definition
-  const store = await openStore<Tx, Database>(resolved.store, {
+  const opened = await openStore<Tx, Database>(resolved.store, {
     consumer: name,
     exchange,
     ...(prepare && { prepare: (database: Database) => prepare.call(definition, database) }),
   })
-  try {
-    const consumer = new RunningConsumer({
-      ...resolved,
-      consumer: name,
-      exchange,
-      queueLengthMax,
-      openStore: store,
-      handlers,
-      parking,
-    })
-    // A store at hand is taken before this resolves; one that another instance has is waited for.
-    await Promise.race([consumer.taken, nextTurn()])
-    return consumer
-  } catch (error) {
-    await store.close()
-    throw error
+  const store = turns === undefined ? opened : takingTurns(opened, turns)
+  const start = async () => {
+    try {
+      const consumer = new RunningConsumer({
+        ...resolved,
+        consumer: name,
+        exchange,
+        queueLengthMax,
+        openStore: store,
+        handlers,
+        parking,
+      })
+      // A store at hand is taken before this resolves; one that another instance has is waited for.
+      await Promise.race([consumer.taken, nextTurn()])
+      return consumer
+    } catch (error) {
+      await store.close()
+      throw error
+    }
   }
+  return { start, close: () => store.close() }
 }
 
 interface Parts<Tx> extends ReturnType<typeof resolveOptions> {

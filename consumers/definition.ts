@@ -1,6 +1,7 @@
 /**
  * A consumer's definition: what it listens to and what it does, without saying where anything is.
  */
+import { requirePartitions } from '../broker/index.ts'
 import type { Catalog, CloudEvent, DataOf, EventType, Logger } from '../events/index.ts'
 import type { Erasure, PostgresClient, SqliteDatabase, StoredEvent } from '../history/index.ts'
 
@@ -156,6 +157,11 @@ export interface ConsumerDefinition<
    * dropped.
    */
   readonly queueLengthMax?: number
+  /**
+   * How many partitions the exchange was parted into when it was recorded: a queue and a cursor for each. On
+   * PostgreSQL the instances share them. Default: none.
+   */
+  readonly partitions?: number | undefined
 }
 
 /** Any catalog: event types whose data is unknown. */
@@ -207,12 +213,14 @@ export function checkDefinition({
   on,
   onErased,
   queueLengthMax,
+  partitions,
 }: {
   name: unknown
   exchange: unknown
   on: unknown
   onErased?: unknown
   queueLengthMax?: unknown
+  partitions?: unknown
 }): void {
   if (
     typeof name !== 'string' ||
@@ -231,6 +239,7 @@ export function checkDefinition({
   if (onErased !== undefined && typeof onErased !== 'function')
     throw new TypeError('Expected `onErased` to be a function')
   if (queueLengthMax !== undefined) requireInteger('queueLengthMax', queueLengthMax, 1)
+  if (partitions !== undefined) requirePartitions(partitions)
 }
 
 function checkHandler(type: string, handler: unknown): void {

@@ -1,5 +1,5 @@
 export { type Certificate, certify, type Marks } from './certificate.ts'
-export { type Consumer, startConsumer } from './consumer.ts'
+export type { Consumer } from './consumer.ts'
 export type { ConsumerOptions } from './consumer-options.ts'
 export type { ConsumerStatus } from './consumer-status.ts'
 export {
@@ -52,4 +52,5 @@ export {
   rebuildConsumer,
 } from './rebuild/rebuild.ts'
 export { readSqliteStore, type StoredConsumer } from './sqlite/sqlite-store-reader.ts'
+export { startConsumer } from './start-consumer.ts'
 export type { ConsumerState, Phase } from './store.ts'

@@ -7,10 +7,10 @@ import {
   type Broker,
   type BrokerChannel,
   BrokerError,
+  checkPartition,
   consumerQueueOf,
   cursorMessage,
   type Delivery,
-  declareAroundPartition,
   declareAsRecorded,
   fenceIdOf,
   fenceMessage,
@@ -50,7 +50,7 @@ export function queueLink(
         // While the history is away, the queue is bound as it was.
         if (!isTransient(error)) throw error
       }
-      await declareAroundPartition(broker, { exchange, signal })
+      await checkPartition(broker, { exchange, signal })
       try {
         await declareAsRecorded(broker, { exchange, queues: [{ name: queue, lengthMax }], bindings, signal })
         return true

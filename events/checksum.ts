@@ -34,6 +34,12 @@ export class Checksum {
     this.#sum(source, id, -1)
   }
 
+  /** Adds all events of another set, by its checksum. */
+  addAll(hex: string): void {
+    const other = new Checksum(hex)
+    for (let word = 0; word < 4; word++) this.#words[word]! += other.#words[word]!
+  }
+
   /** 32 hexadecimal digits. */
   toString(): string {
     let hex = ''

@@ -13,6 +13,7 @@ export type { FeedStatus } from './feed/feed-status.ts'
 export type { FeedLimits } from './feed/limits.ts'
 export type { ErasureOptions, HistoryKeeper } from './keeper.ts'
 export { type HistoryOptions, openHistory, openHistoryKeeper, openHistoryWriter } from './open-history.ts'
+export { partitionHistory } from './partition-history.ts'
 export { positionAt } from './position-at.ts'
 export {
   cutPostgres,

@@ -1,0 +1,116 @@
+/**
+ * An exchange that is parted: each subject in one partition, in order; and another number of partitions is
+ * refused by everyone who knows the first. What is killed is in test/long.
+ */
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { openHistory, openPublisher, type Recorder, startConsumer, startRecorder } from '../index.ts'
+import { effectsConsumer, readEffects } from './fixtures/effects.ts'
+import { newExchange } from './fixtures/exchange.ts'
+import { startFlow } from './fixtures/flow.ts'
+import {
+  assertPartitionsEqualInTheEnd,
+  assertSubjectsApart,
+  consumer,
+  newPartitionedExchange,
+  type PartitionedExchange,
+} from './fixtures/partitioned.ts'
+import { until } from './fixtures/until.ts'
+
+test('every event takes effect once, each subject in order and in one partition; the certificate is the sum of theirs', async (t) => {
+  const place = await recorded(t, { partitions: 3 })
+  const flow = startFlow({ ...place, perSecond: 600 })
+  await until('some history', () => flow.confirmed > 300)
+  const { url: broker, history, exchange } = place
+  const store = place.store(consumer)
+  await using running = await startConsumer(
+    { ...effectsConsumer(consumer, exchange), partitions: 3 },
+    { broker, history, store, settleMs: 0, auditMs: 10 },
+  )
+  await running.caughtUp()
+  assert.equal(running.status.phase, 'live')
+  await until('live events', () => running.status.live > 100)
+  await assertPartitionsEqualInTheEnd(place, { flow, store, effects: async () => readEffects(store) })
+  await assertSubjectsApart(place)
+  const { applied, level, partitions = [], ...whole } = await running.certificate()
+  assert.equal(level, true)
+  assert.equal(applied, flow.confirmed)
+  assert.deepEqual(
+    partitions.map((one) => one.consumer),
+    ['production-1', 'production-2', 'production-3'],
+  )
+  assert.equal(whole.checksum, whole.history.checksum)
+})
+
+test('events without a subject stay together, and one with a routing key goes by that', async (t) => {
+  const { url: broker, exchange, exchanges, historyOf } = await recorded(t, { partitions: 3 })
+  await using publisher = openPublisher({ broker, exchange, partitions: 3, source: '/shop' })
+  for (const n of [1, 2, 3, 4, 5]) {
+    await publisher.publish({ type: 'opened', data: n })
+    await publisher.publish({ type: 'keyed', subject: String(n), routingKey: 'together', data: n })
+  }
+  const counts = async (type: string) => {
+    const found = []
+    for (const [index, name] of exchanges.entries()) {
+      await using reader = openHistory({ history: historyOf(index + 1), exchange: name })
+      found.push((await reader.read({ after: 0 })).filter((event) => event.type === type).length)
+    }
+    return found.toSorted().at(-1)
+  }
+  await until('all are recorded', async () => (await counts('opened')) === 5 && (await counts('keyed')) === 5)
+})
+
+test('another number of partitions is refused by the broker, by a history and by a store, each naming both', async (t) => {
+  const { url: broker, exchange, history, historyOf, store } = await recorded(t, { partitions: 3 })
+  const other = startRecorder({ broker, exchange: `${exchange}.4of4`, history: `${history}.4` })
+  await assert.rejects(other.started(), {
+    code: 'BROKER_TOPOLOGY_MISMATCH',
+    message: /has 3 partitions, and 4 are asked for/,
+  })
+  await using publisher = openPublisher({ broker, exchange, partitions: 2, source: '/shop' })
+  await assert.rejects(publisher.publish({ type: 'placed' }), { code: 'BROKER_TOPOLOGY_MISMATCH' })
+  const reader = openHistory({ history: historyOf(1), exchange: `${exchange}.1of2` })
+  await assert.rejects(reader.bounds(), { code: 'HISTORY_FOREIGN', message: /\.1of3.*\.1of2|\.1of2.*\.1of3/ })
+  await reader.close()
+  const start = (partitions: number | undefined) =>
+    startConsumer(
+      { ...effectsConsumer(consumer, exchange), partitions },
+      { broker, history, store: store(consumer), settleMs: 0 },
+    )
+  await (await start(3)).close()
+  await assert.rejects(start(2), { code: 'CONSUMER_STORE_FOREIGN', message: /\.1of3, not of .*\.1of2/ })
+})
+
+test('a store that has the consumer without partitions, and an exchange that is recorded whole, are not parted', async (t) => {
+  const place = await newExchange(t, { consumers: [consumer] })
+  const { url: broker, exchange, history } = place
+  await using whole = startRecorder({ broker, exchange, history })
+  await whole.started()
+  const definition = effectsConsumer(consumer, exchange)
+  const options = { broker, history, store: place.store(consumer), settleMs: 0 }
+  const running = await startConsumer(definition, options)
+  await running.caughtUp()
+  await running.close()
+  await assert.rejects(startConsumer({ ...definition, partitions: 2 }, options), {
+    code: 'CONSUMER_STORE_FOREIGN',
+    message: /without partitions/,
+  })
+  const recorder = startRecorder({ broker, exchange: `${exchange}.1of2`, history: `${history}.1` })
+  await assert.rejects(recorder.started(), {
+    code: 'BROKER_TOPOLOGY_MISMATCH',
+    message: /recorded whole/,
+  })
+})
+
+async function recorded(
+  t: TestContext,
+  { partitions }: { partitions: number },
+): Promise<PartitionedExchange> {
+  const place = await newPartitionedExchange(t, { partitions })
+  const recorders: Recorder[] = place.exchanges.map((exchange, index) =>
+    startRecorder({ broker: place.url, exchange, history: place.historyOf(index + 1) }),
+  )
+  t.after(() => Promise.all(recorders.map((recorder) => recorder.close())))
+  await Promise.all(recorders.map((recorder) => recorder.started()))
+  return place
+}
