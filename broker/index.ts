@@ -5,6 +5,7 @@ export {
   catchAllOf,
   checkBindings,
 } from './bindings.ts'
+export { type BrokerSurvey, surveyBroker } from './broker-survey.ts'
 export { BrokerChannel, type Delivery } from './channel.ts'
 export { Broker, type BrokerOptions, connectBroker } from './connection.ts'
 export { cursorMessage, cursorNoticeOf } from './cursor-notice.ts'

@@ -29,6 +29,19 @@ export interface ManagedQueue {
   readonly consumers: readonly ManagedConsumer[]
 }
 
+/** A node of the cluster. */
+export interface ManagedNode {
+  readonly name: string
+  readonly isRunning: boolean
+  /** Publishers are blocked while one of these rings. */
+  readonly memoryAlarm: boolean
+  readonly diskAlarm: boolean
+  readonly diskFreeBytes: number | undefined
+  /** Nodes that it has lost, and has not joined again. */
+  readonly partitions: readonly string[]
+  readonly plugins: readonly string[]
+}
+
 export interface ManagedConsumer {
   /** Messages not acknowledged at a time; 0 for any number. */
   readonly prefetch: number
@@ -52,6 +65,7 @@ export class ManagementApi {
   readonly #virtualHost: string
   readonly #authorization: string | undefined
   readonly #timeoutMs: number
+  #clockAheadMs: number | undefined
 
   /**
    * @param options.timeoutMs - For each answer, whole. Default 5,000.
@@ -134,6 +148,24 @@ export class ManagementApi {
     }
   }
 
+  async nodes(): Promise<ManagedNode[]> {
+    return listOf(await this.#get('nodes')).map(nodeOf)
+  }
+
+  /** Deprecated features that are in use; undefined where this version does not tell. */
+  async deprecatedInUse(): Promise<string[] | undefined> {
+    const found = await this.#get('deprecated-features/used')
+    return found === undefined ? undefined : listOf(found).map((one) => String(recordOf(one).name))
+  }
+
+  /**
+   * By how much the broker's clock was ahead of ours in its last answer, in milliseconds, to about a second;
+   * undefined before one.
+   */
+  get clockAheadMs(): number | undefined {
+    return this.#clockAheadMs
+  }
+
   /**
    * The prefetch that the consumers of a channel share; undefined where the channel is not known (yet),
    * `untold` where it is and this version does not say, as RabbitMQ 4 does not.
@@ -171,11 +203,15 @@ export class ManagementApi {
       ...(this.#authorization && { authorization: this.#authorization }),
     }
     try {
-      return await fetch(address, {
+      const response = await fetch(address, {
         headers,
         redirect: 'manual',
         signal: AbortSignal.timeout(this.#timeoutMs),
       })
+      const date = Date.parse(response.headers.get('date') ?? '')
+      // It says whole seconds: the middle of that one.
+      if (!Number.isNaN(date)) this.#clockAheadMs = date + 500 - Date.now()
+      return response
     } catch (cause) {
       throw this.#unreachable(cause)
     }
@@ -231,6 +267,19 @@ function decoded(text: string): string {
   } catch {
     // Not encoded, then: a lone % stands for itself.
     return text
+  }
+}
+
+function nodeOf(found: unknown): ManagedNode {
+  const node = recordOf(found)
+  return {
+    name: String(node.name),
+    isRunning: node.running === true,
+    memoryAlarm: node.mem_alarm === true,
+    diskAlarm: node.disk_free_alarm === true,
+    diskFreeBytes: typeof node.disk_free === 'number' ? node.disk_free : undefined,
+    partitions: listOf(node.partitions).map(String),
+    plugins: listOf(node.enabled_plugins).map(String),
   }
 }
 

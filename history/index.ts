@@ -18,6 +18,7 @@ export { positionAt } from './position-at.ts'
 export {
   cutPostgres,
   isPostgresUrl,
+  loadPostgres,
   openPostgres,
   type PostgresClient,
   postgresError,
@@ -55,7 +56,7 @@ export { type SearchOptions, searchHistory } from './search/search-history.ts'
 export { checkSqliteFile } from './sqlite/file-check.ts'
 export { canonicalPath } from './sqlite/file-identity.ts'
 export { isHistory } from './sqlite/schema.ts'
-export { lockFile, openSqlite, type SqliteDatabase } from './sqlite/sqlite.ts'
+export { loadSqlite, lockFile, openSqlite, type SqliteDatabase } from './sqlite/sqlite.ts'
 export type { EventOutline, PositionedIdentity, SequencedEvent, StoredEvent } from './stored-event.ts'
 export { type Copied, type CopyOptions, copyHistory } from './transfer/copy-history.ts'
 export type { TransferProgress } from './transfer/event-pages.ts'

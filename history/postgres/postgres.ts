@@ -172,6 +172,11 @@ function isSystemCode(code: string): boolean {
 const lostConnection =
   /^(terminating connection|Connection terminated|timeout expired|Client has encountered a connection error|Client was closed|Query read timeout)/
 
+/** @throws HistoryError `HISTORY_DRIVER_MISSING`. */
+export async function loadPostgres(): Promise<void> {
+  await loadDriver()
+}
+
 async function loadDriver(): Promise<typeof Client> {
   try {
     return (await import('pg')).default.Client

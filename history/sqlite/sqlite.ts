@@ -104,6 +104,12 @@ export function sqliteError(error: unknown, path: string): unknown {
   )
 }
 
+/** Loads the driver and its native module. @throws HistoryError `HISTORY_DRIVER_MISSING`; what its loader throws. */
+export async function loadSqlite(): Promise<void> {
+  const Driver = await loadDriver()
+  new Driver(':memory:').close()
+}
+
 async function loadDriver(): Promise<typeof Database> {
   try {
     return (await import('better-sqlite3')).default

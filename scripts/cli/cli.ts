@@ -18,6 +18,9 @@ import {
 } from './settings.ts'
 import { Stop } from './stop.ts'
 
+/** For what closes by itself. */
+const leaveMs = 500
+
 export class Cli {
   readonly output: Output
   readonly screen: Screen
@@ -117,6 +120,11 @@ export class Cli {
     this.#stop ??= new Stop(this.#io, this.#onLate)
     if (timeoutMs !== undefined) this.#stop.timeoutMs = timeoutMs
     return this.#stop.signal
+  }
+
+  /** Ends the process in a moment, where something that does not answer would keep it from its end. */
+  leaveWith(exitCode: number): void {
+    setTimeout(() => this.#io.exit(exitCode), leaveMs).unref()
   }
 
   close(): void {

@@ -46,9 +46,8 @@ export async function listEvents(
   { history, limit, last, 'newest-first': newestFirst, json, ...typed }: TypedList,
   { options: bodyOptions, ...body }: BodySearch = { options: [] },
 ): Promise<number> {
-  if (last !== undefined && (limit !== limitDefault || newestFirst)) {
-    throw usageError('--last goes neither with --limit nor with --newest-first')
-  }
+  if (last !== undefined && limit !== limitDefault) throw usageError('--last and --limit do not go together')
+  if (last !== undefined && newestFirst) throw usageError('--last and --newest-first do not go together')
   const filter = filterOf(typed)
   const wanted = last ?? (limit === 0 ? Number.POSITIVE_INFINITY : limit)
   return await withHistory(cli, { history }, async (reader) => {

@@ -5,6 +5,7 @@ import { auditCommand } from './audit.ts'
 import { bootstrapCommand } from './bootstrap.ts'
 import { certificateCommand } from './consumers-certificate.ts'
 import { statusCommand } from './consumers-status.ts'
+import { doctorCommand } from './doctor.ts'
 import { downCommand } from './down.ts'
 import { copyCommand } from './history-copy.ts'
 import { eraseCommand } from './history-erase.ts'
@@ -66,4 +67,5 @@ export const commands: readonly Command[] = [
   planCommand,
   applyCommand,
   lintCommand,
+  doctorCommand,
 ]

@@ -22,7 +22,7 @@ export const searchCommand = defineCommand({
     history: historyOption,
   },
   examples: [
-    ['history search --text "Edison One"', 'Wherever it is in the body'],
+    ['history search --text Köln', 'Wherever it is in the body'],
     ["history search --where '$.customer.id=42' --where '$.price>30000'", 'Both must hold'],
     ["history search --where '$.lines[*].sku=A-1' --type order.placed --since 3d", 'Any of the lines'],
     ["history search --where '$.coupon exists' --newest-first --limit 1 --json", 'The newest, for a program'],
