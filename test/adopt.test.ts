@@ -17,6 +17,7 @@ import {
   recorderOptions,
 } from './fixtures/backup.ts'
 import { plainChannel, plainPublish, queueState } from './fixtures/plain.ts'
+import { testPostgres } from './fixtures/postgres.ts'
 import { until } from './fixtures/until.ts'
 
 const stream = { 'x-queue-type': 'stream' }
@@ -178,6 +179,18 @@ test('a stream is adopted from its first offset, goes on where it was, and is le
   await publishIds(place, 502, 510)
   await until('the recorder goes on', () => recorder.status.head === 510)
   assert.equal(recorder.status.duplicates, 1, 'that of what came once its queue was bound')
+})
+
+test('into a history in PostgreSQL a queue is adopted too, and its recorder goes on from there', async (t) => {
+  const place = await backedUp(t, quorum)
+  const inPostgres = { ...place, history: await testPostgres(t) }
+  await plainPublish(place.channel, place.exchange, { body: Buffer.from('1') })
+  await publishIds(place, 2, 700)
+  assert.equal((await adopt(inPostgres)).recorded, 700)
+  await using recorder = startRecorder(recorderOptions(inPostgres))
+  await publishIds(place, 701, 710)
+  await until('recorded', () => recorder.status.head === 710)
+  assert.deepEqual(bodiesOf(await recorded(inPostgres)), numbers(1, 710))
 })
 
 test('backstory adopt tells what it took and what to do next, and backstory record goes on from there', async (t) => {
