@@ -158,8 +158,8 @@ class HttpReader implements HistoryReader {
     return items.map((item) => ({ ...item, toldAt: new Date(item.toldAt) }))
   }
 
-  async erasures({ after, limit }: { after: number; limit?: number }): Promise<Erasure[]> {
-    const { items } = await this.#json<{ items: Erasure[] }>(`/erasures${queryOf({ after, limit })}`)
+  async erasures(page: { after: number; limit?: number }): Promise<Erasure[]> {
+    const items = await this.#items<Erasure>('/erasures', page)
     return items.map((item) => ({ ...item, at: new Date(item.at) }))
   }
 
@@ -177,22 +177,18 @@ class HttpReader implements HistoryReader {
     throw new HistoryError('HISTORY_UNAVAILABLE', `${this.#address.base} sent but a part of its answer`)
   }
 
-  /** A page of small things, in as many requests as it takes. */
-  async #items<Item extends { readonly position: number }>(
-    path: string,
-    { after, upTo, limit = pageLimit }: Page,
-  ): Promise<Item[]> {
+  /** A page of small things, in as many requests as it takes. Such a list goes by `number` or by position. */
+  async #items<Item extends object>(path: string, { after, upTo, limit = pageLimit }: Page): Promise<Item[]> {
     const all: Item[] = []
     for (let from = after; all.length < limit; ) {
       const asked = Math.min(limit - all.length, pageMax)
-      const { items } = await this.#json<{ items: Item[] }>(
-        path + queryOf({ after: from, upTo, limit: asked }),
-      )
+      const query = queryOf({ after: from, upTo, limit: asked })
+      const { items } = await this.#json<{ items: Item[] }>(path + query)
       // One by one: there may be more than a call takes arguments.
       for (const item of items) all.push(item)
       if (items.length < asked) break
-      const last = items.at(-1)! as Item & { readonly number?: number }
-      from = last.number ?? last.position
+      const { number, position } = items.at(-1)! as { number?: number; position?: number }
+      from = (number ?? position)!
     }
     return all
   }

@@ -92,6 +92,15 @@ const schemas = {
     { position, source: text, type: text, subject: text, recordedAt: moment, bodyBytes: count },
     'subject',
   ),
+  ErasurePage: page({
+    number: position,
+    subject: text,
+    reason: text,
+    by: text,
+    at: moment,
+    events: count,
+    lastPosition: count,
+  }),
   ConsumerPage: page({ name: text, cursor: count, toldAt: moment }),
   Live: object({ live: { const: true } }),
   Ready: object({ ready: { const: true } }),
@@ -243,6 +252,11 @@ const paths = {
   '/exchanges/{exchange}/counts': { get: json('Events of each type', 'Counts', { parameters: [exchange] }) },
   '/exchanges/{exchange}/consumers': {
     get: json('How far consumers have told to be', 'ConsumerPage', { parameters: [exchange] }),
+  },
+  '/exchanges/{exchange}/erasures': {
+    get: json('Which events were emptied for ever, and why', 'ErasurePage', {
+      parameters: pageOf.filter(({ name }) => name !== 'upTo'),
+    }),
   },
   '/exchanges/{exchange}/notes/{name}': {
     get: json('A note that the recorder keeps', 'Note', { parameters: [exchange, inPath('name', text)] }),

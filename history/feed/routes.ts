@@ -269,7 +269,8 @@ async function answerFence(
   }
 }
 
-const pageParameters = { after: whole(), upTo: whole(), limit: whole({ min: 1, max: pageMax }) }
+const pageLimit = whole({ min: 1, max: pageMax })
+const pageParameters = { after: whole(), upTo: whole(), limit: pageLimit }
 
 function pageOf(call: Call) {
   const { after = 0, upTo = everything, limit = pageDefault } = call.query(pageParameters)
@@ -307,7 +308,8 @@ async function answerConsumers(call: Call, { reader }: ServedHistory): Promise<v
 }
 
 async function answerErasures(call: Call, { reader }: ServedHistory): Promise<void> {
-  call.send({ items: await reader.erasures(pageOf(call)) })
+  const { after = 0, limit = pageDefault } = call.query({ after: whole(), limit: pageLimit })
+  call.send({ items: await reader.erasures({ after, limit }) })
 }
 
 async function answerNote(
