@@ -8,7 +8,7 @@ import { testBroker } from './fixtures/broker.ts'
 import { deleteTopology, uniqueName } from './fixtures/names.ts'
 import { testPostgres } from './fixtures/postgres.ts'
 
-test('bootstrap, status, parked events, certificate and audit of a consumer in PostgreSQL, and nobody sees the password', async (t) => {
+test('record, bootstrap, status, parked events, certificate and audits with history and store in PostgreSQL, and nobody sees the password', async (t) => {
   const url = await testBroker()
   const exchange = uniqueName()
   t.after(() => deleteTopology(url, exchange, [`${exchange}.shipping`]))
@@ -28,6 +28,7 @@ test('bootstrap, status, parked events, certificate and audit of a consumer in P
       on: { 'order.placed': ({ subject }, { tx }) => tx.query('INSERT INTO orders VALUES ($1)', [subject]) },
     })`,
   )
+  writeFileSync(join(folder, 'backstory.config.json'), JSON.stringify({ history: store }))
   const recorder = start(`record ${exchange}`)
   await recorder.says(/Recording/)
   const subjects = [...Array.from({ length: 1_200 }, (_, n) => n), 'sold twice', 'sold twice']
@@ -59,9 +60,14 @@ test('bootstrap, status, parked events, certificate and audit of a consumer in P
   assert.equal(audit.code, 0, audit.stderr)
   assert.equal((JSON.parse(audit.stdout) as { clean: boolean }).clean, true)
 
+  const head = await run(`history head --json --history ${store}?exchange=${exchange}`)
+  assert.equal((JSON.parse(head.stdout) as { head: number }).head, 1_202)
+  const history = await run(`audit ${exchange}`)
+  assert.equal(history.code, 0, history.stderr)
+
   const wrong = await run(`consumers status ${store}x`)
   assert.match(wrong.stderr, /^CONSUMER_STORE_FOREIGN: /m)
-  const outputs = [bootstrap, status, failed, retry, certificate, audit, wrong].map(
+  const outputs = [bootstrap, status, failed, retry, certificate, audit, wrong, head, history, recorder].map(
     ({ stdout, stderr }) => stdout + stderr,
   )
   assert.equal(outputs.join('').includes(password), false)

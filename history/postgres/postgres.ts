@@ -63,10 +63,10 @@ export async function openPostgres(
     pipeline,
     stream: () => socket,
   }
-  const client = new Driver(config)
-  client.on('error', () => {})
-  sockets.set(client, socket)
   try {
+    const client = new Driver(config)
+    client.on('error', () => {})
+    sockets.set(client, socket)
     await client.connect()
     return client
   } catch (error) {
