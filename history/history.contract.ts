@@ -627,6 +627,6 @@ function newEvent(id: string, { source = '/sales' } = {}): NewEvent {
 function importedEvent(position: number, { unidentified = false } = {}): RecordedEvent {
   const { source, type, message } = newEvent(`imported-${position}`)
   const recordedAt = new Date(1_700_000_000_000 + position)
-  const id = `imported-${position}`
+  const id = `${unidentified ? 'unidentified:' : ''}imported-${position}`
   return { position, source, id, type, subject: 'EC-1', recordedAt, unidentified, message }
 }

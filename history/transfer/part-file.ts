@@ -16,13 +16,11 @@ export class PartFile {
   #writing: Promise<void> = Promise.resolve()
 
   /**
-   * @param options.offset - What the file has from there on is dropped.
+   * @param options.offset - What the file has from there on is written over.
    * @throws the file system's error.
    */
   static async open(path: string, options: { offset: number; gzip: boolean }): Promise<PartFile> {
-    const file = await open(path, options.offset === 0 ? 'w' : 'r+')
-    if (options.offset > 0) await file.truncate(options.offset)
-    return new PartFile(file, options)
+    return new PartFile(await open(path, options.offset === 0 ? 'w' : 'r+'), options)
   }
 
   private constructor(file: FileHandle, { offset, gzip }: { offset: number; gzip: boolean }) {
