@@ -8,6 +8,7 @@ import type { HistoryWriter, NewEvent } from '../writer.ts'
 import { noSmallDisk, smallDisk } from './full-disk.fixture.ts'
 import { keepReserve, withReserve } from './reserve.ts'
 import { openSqlite } from './sqlite.ts'
+import { openSqliteKeeper } from './sqlite-keeper.ts'
 import { openSqliteWriter } from './sqlite-writer.ts'
 
 const bytes = 6 * 1024 * 1024
@@ -49,6 +50,21 @@ test('beside a recorder that holds, deleting makes the room that it goes on with
   assert.deepEqual([after, recorded], [head + 1_000, 1_000])
   for (let n = 1; n <= 20; n++) await writer.append(batchOf(100, `more-${n}`))
   await writer.close()
+})
+
+test('a subject is erased on a disk that is full to its last byte', { skip: noSmallDisk }, async (t) => {
+  const disk = smallDisk(t, { mebibytes: 32 })
+  const path = join(disk.folder, 'history.db')
+  const writer = await openSqliteWriter({ path, exchange: 'orders' })
+  await keepReserve(path, small)
+  await appendUntilFull(writer)
+  await writer.close()
+  disk.fill()
+  const keeper = await openSqliteKeeper({ path })
+  const erasure = await keeper.erase({ subject: 'EC-7', reason: 'asked for', by: 'test' })
+  assert.ok(erasure!.events > 50)
+  assert.equal(await keeper.countErasable('EC-7'), 0)
+  await keeper.close()
 })
 
 test('without a reserve a full disk is told, with what to do', { skip: noSmallDisk }, async (t) => {

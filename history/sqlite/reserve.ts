@@ -75,7 +75,8 @@ export async function withReserve<Result>(
 
 /** SQLite has several codes for it, most of which have other causes too. */
 async function isDiskFull(error: unknown, file: string): Promise<boolean> {
-  const { code } = (error instanceof HistoryError ? error.cause : error) as { code?: unknown }
+  const thrown = error instanceof HistoryError ? error.cause : error
+  const code = (thrown as { code?: unknown } | undefined)?.code
   if (code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT') return true
   if (typeof code !== 'string' || !/^SQLITE_(IOERR|CANTOPEN|READONLY)/.test(code)) return false
   return (await roomBeside(file).catch(() => reserveBytes)) < chunkBytes

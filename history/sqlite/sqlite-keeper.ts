@@ -12,6 +12,7 @@ import type { ErasureOptions, HistoryKeeper } from '../keeper.ts'
 import { packErased } from '../packed-properties.ts'
 import type { Erasure } from '../reader.ts'
 import { canonicalPath } from './file-identity.ts'
+import { withReserve } from './reserve.ts'
 import { checkSchema, createSchema } from './schema.ts'
 import { openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
 import { erasureColumns } from './sqlite-removals.ts'
@@ -26,6 +27,16 @@ export async function openSqliteKeeper({
 }: {
   path: string
   clearWaitMs?: number
+}): Promise<HistoryKeeper> {
+  return await withReserve(path, { work: () => openKeeper({ path, clearWaitMs }) })
+}
+
+async function openKeeper({
+  path,
+  clearWaitMs,
+}: {
+  path: string
+  clearWaitMs: number
 }): Promise<HistoryKeeper> {
   const file = canonicalPath(path)
   // Only a history is opened for writing.
@@ -70,7 +81,12 @@ class SqliteKeeper implements HistoryKeeper {
     return this.#guard(() => this.#statements.countWhole.get(subject) as number)
   }
 
-  async erase({ subject, reason, by, onProgress, signal }: ErasureOptions): Promise<Erasure | undefined> {
+  async erase(options: ErasureOptions): Promise<Erasure | undefined> {
+    // What was begun is gone on with, so it may be called again.
+    return await withReserve(this.#path, { work: () => this.#erase(options) })
+  }
+
+  async #erase({ subject, reason, by, onProgress, signal }: ErasureOptions): Promise<Erasure | undefined> {
     const { unfinished, begin, finish } = this.#statements
     const total = await this.countErasable(subject)
     const resumed = this.#guard(() => unfinished.get(subject) as number | undefined)
