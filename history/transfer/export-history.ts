@@ -230,17 +230,11 @@ async function nextWithEvents(pages: EventPages, limit: number): Promise<EventPa
 /** What was read must be what was recorded: an export of a history that was tampered with is none. */
 function requireSums({ filter, checksum, base, head, exchange }: Manifest): void {
   if (filter !== null) return
-  if (sumOf(base.checksum, checksum) === head.checksum) return
+  const sum = new Checksum(base.checksum)
+  sum.addAll(checksum)
+  if (sum.toString() === head.checksum) return
   throw new HistoryError(
     'HISTORY_CORRUPT',
     `The events of ${exchange} from ${base.position + 1} to ${head.position} are not those that were recorded: \`backstory audit\` names what was changed`,
   )
-}
-
-/** The checksum of two sets that have nothing in common. */
-function sumOf(one: string, other: string): string {
-  const word = (hex: string, index: number) => Number.parseInt(hex.slice(index * 8, index * 8 + 8), 16)
-  return [0, 1, 2, 3]
-    .map((index) => ((word(one, index) + word(other, index)) >>> 0).toString(16).padStart(8, '0'))
-    .join('')
 }
