@@ -62,9 +62,12 @@ export async function exportHistory(
   }: ExportOptions,
 ): Promise<Manifest> {
   const target = exportTarget(to, { gzip })
-  const wanted = { after, upTo, filter: filter ?? null, gzip, partEvents, madeBy }
   try {
     await target.prepare()
+    // A history may begin above 1.
+    const { first } = await reader.bounds()
+    const begin = Math.max(after, first - 1)
+    const wanted = { after: begin, upTo, filter: filter ?? null, gzip, partEvents, madeBy }
     const finished = await readManifest(target.manifestPath)
     if (finished !== undefined)
       return requireSame(finished, wanted, { to, exchange: await reader.exchange() })
