@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { attributesOf, type Message, toMessage } from '../events/index.ts'
 import type { HistoryKeeper } from './keeper.ts'
-import type { HistoryReader } from './reader.ts'
+import type { HistoryReader, HistorySummary } from './reader.ts'
 import type { HistoryWriter, NewEvent } from './writer.ts'
 
 export interface KeptHistory {
@@ -147,6 +147,114 @@ export function keeperContract(name: string, make: (t: TestContext) => Promise<K
     await writer.close()
     await reader.close()
   })
+
+  promise(
+    'what is pruned is gone, its positions are remembered, and every sum stays right',
+    async (history) => {
+      const writer = await history.openWriter()
+      const types = ['price', 'price', 'order', 'price', 'order']
+      const whole = Array.from({ length: 40 }, (_, index) => ({
+        ...newEvent(`${index + 1}`, 'EC-1'),
+        type: types[index % types.length]!,
+      }))
+      for (let from = 0; from < 40; from += 7)
+        await writer.append({ events: whole.slice(from, from + 7), fences: [] })
+      const reader = history.openReader()
+      const before: HistorySummary[] = []
+      for (let upTo = 1; upTo <= 40; upTo++) before.push(await reader.summary({ upTo }))
+      await using keeper = await history.openKeeper()
+      const dry = await keeper.prune({ type: 'price', keepEvents: 4, dryRun: true })
+      assert.deepEqual([dry.events, (await reader.pruned({ after: 0 })).length], [20, 0])
+      const pruned = await keeper.prune({ type: 'price', keepEvents: 4 })
+      assert.deepEqual(pruned, { events: 20, upTo: 32, heldBy: undefined })
+      const ranges = await reader.pruned({ after: 0 })
+      assert.deepEqual(
+        ranges.slice(0, 3).map(({ first, last, reason }) => [first, last, reason]),
+        [
+          [1, 2, 'price behind the newest 4 events'],
+          [4, 4, 'price behind the newest 4 events'],
+          [6, 7, 'price behind the newest 4 events'],
+        ],
+      )
+      // Nothing is told of a sum that ends within a range; every other one is as it was.
+      for (let upTo = 1; upTo <= 40; upTo++) {
+        const isWithin = ranges.some(({ first, last }) => first <= upTo && upTo < last)
+        const summary = reader.summary({ upTo })
+        if (isWithin) {
+          // A batch that ended there has its sum.
+          await summary.then(
+            (found) => assert.deepEqual(found, before[upTo - 1]),
+            (error) => assert.equal(error.code, 'HISTORY_PRUNED', error),
+          )
+        } else assert.deepEqual(await summary, before[upTo - 1], `up to ${upTo}`)
+      }
+      await keeper.prune({ keepEvents: 12 })
+      const [all, ...rest] = await reader.pruned({ after: 0 })
+      assert.deepEqual([all?.first, all?.last, rest.length], [1, 22, 4], 'what is side by side is one range')
+      assert.deepEqual(await reader.bounds(), { first: 23, head: 40 })
+      assert.deepEqual(await reader.summary(), before[39])
+      await assert.rejects(reader.read({ after: 0 }), {
+        code: 'HISTORY_PRUNED',
+        message: /positions 1 to 22 /,
+      })
+      await assert.rejects(reader.identities({ after: 3 }), { code: 'HISTORY_PRUNED' })
+      const page = await reader.read({ after: rest[0]!.last })
+      assert.deepEqual(page[0]?.position, rest[0]!.last + 1)
+      assert.ok(
+        page.at(-1)!.position < 40 &&
+          page.every(({ position }, index) => position === page[0]!.position + index),
+      )
+      await writer.append({ events: [newEvent('new', 'EC-1')], fences: [] })
+      assert.deepEqual(await reader.bounds(), { first: 23, head: 41 })
+      await writer.close()
+      await reader.close()
+    },
+  )
+
+  promise(
+    'retention spares what a consumer needs, unless forced, and one that is gone can be forgotten',
+    async (history) => {
+      const writer = await history.openWriter()
+      const events = Array.from({ length: 10 }, (_, index) => newEvent(`${index + 1}`, 'EC-1', 1_000))
+      await writer.append({
+        events,
+        fences: [],
+        cursors: [
+          { consumer: 'production', cursor: 3 },
+          { consumer: 'old', cursor: 1 },
+        ],
+      })
+      const reader = history.openReader()
+      await using keeper = await history.openKeeper()
+      assert.deepEqual(await keeper.prune({ keepEvents: 2, dryRun: true }), {
+        events: 1,
+        upTo: 1,
+        heldBy: 'old',
+      })
+      assert.deepEqual(
+        [await keeper.forgetConsumer('old'), await keeper.forgetConsumer('old')],
+        [true, false],
+      )
+      assert.deepEqual(await keeper.prune({ keepEvents: 2 }), { events: 3, upTo: 3, heldBy: 'production' })
+      const before = await keeper.prune({ keepEvents: 2, heardWithinMs: 0, dryRun: true })
+      assert.ok(before.events === 5 || before.heldBy === 'production', 'nobody was heard of within no time')
+      assert.deepEqual(await keeper.prune({ keepEvents: 2, force: true }), {
+        events: 5,
+        upTo: 8,
+        heldBy: undefined,
+      })
+      assert.deepEqual(
+        await keeper.prune({ keepBytes: 0, force: true }),
+        { events: 1, upTo: 9, heldBy: undefined },
+        'the newest stays',
+      )
+      assert.deepEqual(await reader.bounds(), { first: 10, head: 10 })
+      await assert.rejects(keeper.prune({ type: 'order.placed' }), TypeError)
+      assert.equal((await keeper.prune({ olderThanMs: 60_000, force: true })).events, 0)
+      await writer.close()
+      await reader.close()
+    },
+  )
 }
 
 /** As our publisher makes it, with a header of the application's own. */

@@ -3,6 +3,7 @@
  *
  * A keeper works beside a running recorder, in small transactions, and may be interrupted at any point.
  */
+import type { Pruned, PruneOptions } from './prune.ts'
 import type { Erasure } from './reader.ts'
 
 export interface ErasureOptions {
@@ -31,6 +32,16 @@ export interface HistoryKeeper {
    *   one query for so long that the write-ahead log cannot be cleared: do it again.
    */
   erase(options: ErasureOptions): Promise<Erasure | undefined>
+  /**
+   * Removes events by age or size, with all that is known of each. Their positions are remembered as ranges,
+   * with the sum of their identities, so that certificates and audits go on being right.
+   *
+   * @throws TypeError for a rule that says nothing, or a number out of its range; HistoryError
+   *   `HISTORY_UNAVAILABLE`.
+   */
+  prune(options: PruneOptions): Promise<Pruned>
+  /** Forgets a consumer that is gone for ever, so that it keeps nothing from being pruned. False where unknown. */
+  forgetConsumer(name: string): Promise<boolean>
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }

@@ -21,7 +21,7 @@ export interface HistoryReader {
    * @param page.upTo - Inclusive. Default: the head.
    * @param page.limit - Events at most, fewer where their bodies pass 16 MiB. Default 500.
    * @throws HistoryError `HISTORY_CORRUPT` where the next position is missing though there are later ones:
-   *   a hole is told, never skipped.
+   *   a hole is told, never skipped; `HISTORY_PRUNED` where it was pruned: a page ends before such a one.
    */
   read(page: Page): Promise<StoredEvent[]>
   /**
@@ -70,6 +70,8 @@ export interface HistoryReader {
    * Count and checksum of the events up to a position.
    *
    * @param options.upTo - Inclusive. Default: the head.
+   * @throws HistoryError `HISTORY_PRUNED` where it ends within a range of pruned positions, whose parts nobody
+   *   knows any more.
    */
   summary(options?: { readonly upTo?: number }): Promise<HistorySummary>
   /** The consumers that have told how far they are, by name. */
@@ -80,6 +82,8 @@ export interface HistoryReader {
    * @param page.after - Exclusive, a number of an erasure; 0 reads from the beginning.
    */
   erasures(page: { readonly after: number; readonly limit?: number }): Promise<Erasure[]>
+  /** The ranges of pruned positions that reach into a page, in order; none is beside another. Default limit 500. */
+  pruned(page: Page): Promise<PrunedRange[]>
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -138,6 +142,20 @@ export interface KnownConsumer {
   /** As it was last told; a running consumer tells it every 30 seconds. */
   readonly cursor: number
   readonly toldAt: Date
+}
+
+/** Positions that retention has removed. */
+export interface PrunedRange {
+  readonly first: number
+  /** Inclusive. */
+  readonly last: number
+  /** What their identities add to the checksum. */
+  readonly checksum: string
+  /** How many of them stated no id. */
+  readonly unidentified: number
+  /** Of what was pruned last. */
+  readonly reason: string
+  readonly at: Date
 }
 
 /** The record of an erasure: which events were emptied for ever, by whom, and why. */

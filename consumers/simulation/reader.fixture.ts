@@ -79,6 +79,7 @@ export function openSimReader({
     summary: ({ upTo = Number.MAX_SAFE_INTEGER } = {}) => query(() => history.summary(upTo)),
     consumers: async () => [],
     erasures: async () => [],
+    pruned: async () => [],
     close: async () => {},
     [Symbol.asyncDispose]: async () => {},
   }

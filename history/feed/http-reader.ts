@@ -9,6 +9,7 @@ import type {
   HistorySummary,
   KnownConsumer,
   Page,
+  PrunedRange,
   Selected,
   SelectPage,
   SpentSequence,
@@ -160,6 +161,11 @@ class HttpReader implements HistoryReader {
 
   async erasures(page: { after: number; limit?: number }): Promise<Erasure[]> {
     const items = await this.#items<Erasure>('/erasures', page)
+    return items.map((item) => ({ ...item, at: new Date(item.at) }))
+  }
+
+  async pruned({ after, upTo, limit }: Page): Promise<PrunedRange[]> {
+    const { items } = await this.#json<{ items: PrunedRange[] }>(`/pruned${queryOf({ after, upTo, limit })}`)
     return items.map((item) => ({ ...item, at: new Date(item.at) }))
   }
 

@@ -75,6 +75,7 @@ export const routes: readonly Route[] = [
   { method: 'GET', path: '/exchanges/{exchange}/outlines', answer: ofHistory(answerOutlines) },
   { method: 'GET', path: '/exchanges/{exchange}/counts', answer: ofHistory(answerCounts) },
   { method: 'GET', path: '/exchanges/{exchange}/consumers', answer: ofHistory(answerConsumers) },
+  { method: 'GET', path: '/exchanges/{exchange}/pruned', answer: ofHistory(answerPruned) },
   { method: 'GET', path: '/exchanges/{exchange}/erasures', answer: ofHistory(answerErasures) },
   { method: 'GET', path: '/exchanges/{exchange}/notes/{name}', answer: ofHistory(answerNote) },
   { method: 'GET', path: '/openapi.json', isOpen: true, answer: async (call) => call.send(openapi) },
@@ -305,6 +306,10 @@ async function answerCounts(call: Call, { reader }: ServedHistory): Promise<void
 async function answerConsumers(call: Call, { reader }: ServedHistory): Promise<void> {
   call.query({})
   call.send({ items: await reader.consumers() })
+}
+
+async function answerPruned(call: Call, { reader }: ServedHistory): Promise<void> {
+  call.send({ items: await reader.pruned(pageOf(call)) })
 }
 
 async function answerErasures(call: Call, { reader }: ServedHistory): Promise<void> {

@@ -16,6 +16,7 @@ export function toldError({ code, detail }: ToldProblem, address: string): Histo
 const passedOn: readonly HistoryErrorCode[] = [
   'HISTORY_AMBIGUOUS',
   'HISTORY_CORRUPT',
+  'HISTORY_PRUNED',
   'HISTORY_DENIED',
   'HISTORY_DRIVER_MISSING',
   'HISTORY_FOREIGN',

@@ -10,11 +10,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { HistoryError } from '../errors.ts'
 import type { ErasureOptions, HistoryKeeper } from '../keeper.ts'
 import { packErased } from '../packed-properties.ts'
-import type { Erasure } from '../reader.ts'
+import { type Pruned, type PruneOptions, prune } from '../prune.ts'
+import type { Erasure, HistoryReader } from '../reader.ts'
 import { historyAddress } from './history-address.ts'
 import { findHistory } from './history-schema.ts'
 import { openPostgres, type PostgresClient, postgresError, shownAddress } from './postgres.ts'
-import { type ErasureRow, toErasure } from './postgres-reader.ts'
+import { PostgresPruning } from './postgres-pruning.ts'
+import { type ErasureRow, openPostgresHistory, toErasure } from './postgres-reader.ts'
 import { toText } from './postgres-text.ts'
 import { erasureColumns } from './reader-statements.ts'
 import { rowTypes } from './row-types.ts'
@@ -29,7 +31,7 @@ export async function openPostgresKeeper({ history }: { history: string }): Prom
   const client = await openPostgres(url, { name: 'backstory keeper' })
   try {
     const { schema } = await findHistory(client, { url, exchange })
-    return new PostgresKeeper(client, { url, schema })
+    return new PostgresKeeper(client, { url, schema, reader: openPostgresHistory({ history }) })
   } catch (error) {
     await client.end().catch(() => {})
     throw postgresError(error, url)
@@ -39,17 +41,24 @@ export async function openPostgresKeeper({ history }: { history: string }): Prom
 const rowsATransaction = 500
 /** The recorder gets its turn between two transactions. */
 const breathMs = 2
+const rewriteTries = 20
+const rewriteWaitMs = 500
 
 class PostgresKeeper implements HistoryKeeper {
   readonly #client: PostgresClient
   readonly #url: string
   readonly #statements: ReturnType<typeof statementsIn>
+  readonly #pruning: PostgresPruning
   #closed = false
 
-  constructor(client: PostgresClient, { url, schema }: { url: string; schema: string }) {
+  constructor(
+    client: PostgresClient,
+    { url, schema, reader }: { url: string; schema: string; reader: HistoryReader },
+  ) {
     this.#client = client
     this.#url = url
     this.#statements = statementsIn(schema)
+    this.#pruning = new PostgresPruning(reader, { rows: (text, values) => this.#rows(text, values), schema })
   }
 
   async countErasable(subject: string): Promise<number> {
@@ -77,9 +86,18 @@ class PostgresKeeper implements HistoryKeeper {
     return toErasure(row!)
   }
 
+  async prune(options: PruneOptions): Promise<Pruned> {
+    return await prune(this.#pruning, options)
+  }
+
+  async forgetConsumer(name: string): Promise<boolean> {
+    return (await this.#rows(this.#statements.forgetConsumer, [toText(name)])).length > 0
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    await this.#pruning.reader.close()
     await this.#client.end().catch(() => {})
   }
 
@@ -112,21 +130,37 @@ class PostgresKeeper implements HistoryKeeper {
   /** Leaves no old version of the erased rows in the tables, and no bytes of theirs. */
   async #rewrite(name: string, number: number): Promise<void> {
     const partitions = await this.#rows<[string]>(this.#statements.partitions, [name, `!${number} %`])
-    // A table that is another user's is left out with a warning, and no error.
-    let warning: string | undefined
-    const heed = (notice: { severity?: string | undefined; message?: string | undefined }) => {
-      if (notice.severity === 'WARNING') warning = notice.message
+    for (const [partition] of partitions) await this.#rewriteTable(partition)
+  }
+
+  async #rewriteTable(table: string): Promise<void> {
+    let [warning, kept] = ['', 0]
+    const heed = ({ severity, message, detail }: NoticeMessage) => {
+      // A table that is another user's is left out with a warning, and no error.
+      if (severity === 'WARNING') warning = message ?? 'it was left out'
+      // "3 dead row versions cannot be removed yet", in the server's language.
+      else kept += Number(/\d+/.exec(detail ?? '')?.[0] ?? 0)
     }
     this.#client.on('notice', heed)
     try {
-      for (const [partition] of partitions) await this.#rows(`VACUUM FULL ${partition}`, [])
+      for (let tries = 0; tries < rewriteTries; tries++) {
+        kept = 0
+        await this.#rows(`VACUUM (FULL, VERBOSE) ${table}`, [])
+        if (kept === 0) break
+        // A transaction that began before may still look at the old rows.
+        await sleep(rewriteWaitMs)
+      }
     } finally {
       this.#client.off('notice', heed)
     }
-    if (warning === undefined) return
+    if (warning === '' && kept === 0) return
+    const advice =
+      warning === ''
+        ? 'a transaction has been open all the time, end it and erase again'
+        : `${warning}; erase again as the owner of the tables`
     throw new HistoryError(
       'HISTORY_UNAVAILABLE',
-      `${shownAddress(this.#url)} may still hold what was erased (${warning}); erase again as the owner of the tables`,
+      `${shownAddress(this.#url)} may still hold what was erased: ${advice}`,
     )
   }
 
@@ -140,6 +174,12 @@ class PostgresKeeper implements HistoryKeeper {
       throw postgresError(error, this.#url)
     }
   }
+}
+
+interface NoticeMessage {
+  readonly severity?: string | undefined
+  readonly message?: string | undefined
+  readonly detail?: string | undefined
 }
 
 type WholeRow = readonly [
@@ -169,6 +209,7 @@ function statementsIn(schema: string) {
       WHERE number = $3`,
     partitions: `SELECT DISTINCT tableoid::regclass::text FROM ${schema}.events
       WHERE ${ofSubject} AND properties LIKE $2`,
+    forgetConsumer: `DELETE FROM ${schema}.consumers WHERE name = $1 RETURNING name`,
     finish: `UPDATE ${schema}.erasures SET finished = true WHERE number = $1 RETURNING ${erasureColumns}`,
   }
 }

@@ -4,11 +4,11 @@
  *
  * One writer commits in position order, so every statement sees a history without holes, on a replica too.
  */
-import { Checksum, type Identity, sequenceHeader, sequenceOf } from '../../events/index.ts'
+import { type Identity, sequenceHeader, sequenceOf } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
 import { isIndexed, scannedMax } from '../event-filter.ts'
-import { firstMissing } from '../first-missing.ts'
 import { packedSequence } from '../packed-properties.ts'
+import { judgePage, prunedError } from '../page-gaps.ts'
 import type {
   Checkpoint,
   Erasure,
@@ -16,6 +16,7 @@ import type {
   HistorySummary,
   KnownConsumer,
   Page,
+  PrunedRange,
   Selected,
   SelectPage,
   SpentSequence,
@@ -28,6 +29,7 @@ import {
   type SequencedEvent,
   type StoredEvent,
 } from '../stored-event.ts'
+import { addUp, beginning } from '../summarize.ts'
 import { hexBigintArray, textArray, uuidArray } from './binary-arrays.ts'
 import { eventKey } from './event-key.ts'
 import { historyAddress } from './history-address.ts'
@@ -122,14 +124,7 @@ class PostgresReader implements HistoryReader {
 
   async identities({ after, upTo = maxPosition, limit = pageLimit }: Page): Promise<PositionedIdentity[]> {
     return await this.#withoutHoles({ after, upTo, limit }, async ({ rows, statements }) =>
-      (await rows<IdentityRow>(statements.identities, [after, upTo, limit])).map(
-        ([position, source, id, unidentified]) => ({
-          position,
-          source,
-          id,
-          unidentified: unidentified === 1,
-        }),
-      ),
+      (await rows<IdentityRow>(statements.identities, [after, upTo, limit])).map(identityOf),
     )
   }
 
@@ -157,9 +152,7 @@ class PostgresReader implements HistoryReader {
 
   async checkpoints({ after, upTo = maxPosition, limit = pageLimit }: Page): Promise<Checkpoint[]> {
     return await this.#query(async ({ rows, statements }) =>
-      (await rows<CheckpointRow>(statements.checkpoints, [after, upTo, limit])).map(
-        ([position, checksum, unidentified]) => ({ position, checksum, unidentified }),
-      ),
+      (await rows<CheckpointRow>(statements.checkpoints, [after, upTo, limit])).map(checkpointOf),
     )
   }
 
@@ -233,6 +226,10 @@ class PostgresReader implements HistoryReader {
     )
   }
 
+  async pruned({ after, upTo = maxPosition, limit = pageLimit }: Page): Promise<PrunedRange[]> {
+    return await this.#query((session) => prunedIn(session, { after, upTo, limit }))
+  }
+
   async erasures({ after, limit = pageLimit }: { after: number; limit?: number }): Promise<Erasure[]> {
     return await this.#query(async ({ rows, statements }) =>
       (await rows<ErasureRow>(statements.erasures, [after, limit])).map(toErasure),
@@ -240,8 +237,36 @@ class PostgresReader implements HistoryReader {
   }
 
   async summary({ upTo = maxPosition }: { upTo?: number } = {}): Promise<HistorySummary> {
-    return await this.#query(async ({ rows, statements }) =>
-      summaryOf(await rows<SummaryRow>(statements.summary, [upTo])),
+    return await this.#query(async (session, client) => {
+      // One snapshot: nothing must be pruned between a checkpoint and what comes after it.
+      await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+      try {
+        return await this.#summaryIn(session, upTo)
+      } finally {
+        await client.query('COMMIT')
+      }
+    })
+  }
+
+  async #summaryIn(session: Session, wanted: number): Promise<HistorySummary> {
+    const { rows, statements, exchange } = session
+    const upTo = Math.min(wanted, (await boundsIn(session)).head)
+    const checkpointAt = async (position: number) => {
+      const [row] = await rows<CheckpointRow>(statements.checkpoint, [position])
+      return row === undefined ? beginning : checkpointOf(row)
+    }
+    let base = await checkpointAt(upTo)
+    let ranges: PrunedRange[] = []
+    while (base.position < upTo) {
+      ranges = await prunedIn(session, { after: base.position, upTo, limit: maxPosition })
+      const first = ranges[0]?.first ?? upTo
+      if (first > base.position) break
+      base = await checkpointAt(first - 1)
+    }
+    const held = await rows<IdentityRow>(statements.identities, [base.position, upTo, maxPosition])
+    return addUp(
+      { base, ranges, rows: held.map(identityOf) },
+      { upTo, what: `The history of ${exchange} in ${this.#shown}` },
     )
   }
 
@@ -266,12 +291,15 @@ class PostgresReader implements HistoryReader {
     return await this.#query(async (session, client) => {
       await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
       const again = await read(session)
-      const missing = firstMissing(again, { ...page, ...(await boundsIn(session)) })
+      const pruned = await prunedIn(session, { ...page, limit: again.length + 2 })
+      const judged = judgePage(again, { ...page, ...(await boundsIn(session)), pruned })
       await client.query('COMMIT')
-      if (missing === undefined) return again
+      const what = `The history of ${session.exchange} in ${this.#shown}`
+      if (judged.needed !== undefined) throw prunedError(what, judged.needed)
+      if (judged.missing === undefined) return [...judged.rows]
       throw new HistoryError(
         'HISTORY_CORRUPT',
-        `The history of ${session.exchange} in ${this.#shown} has no event at position ${missing}, though it was recorded: it has been removed by hand. \`backstory audit\` names all that is missing; restore it from a copy that has it`,
+        `${what} has no event at position ${judged.missing}, though it was recorded: it has been removed by hand. \`backstory audit\` names all that is missing; restore it from a copy that has it`,
       )
     })
   }
@@ -341,6 +369,19 @@ async function boundsIn({ rows, statements }: Session): Promise<{ first: number;
   return { first: first ?? head + 1, head }
 }
 
+async function prunedIn(
+  { rows, statements }: Session,
+  { after, upTo, limit }: Required<Page>,
+): Promise<PrunedRange[]> {
+  type Row = readonly [number, number, string, number, string, number]
+  return (await rows<Row>(statements.pruned, [after, upTo, limit])).map(
+    ([first, last, checksum, unidentified, reason, at]) => ({
+      ...{ first, last, checksum, unidentified, reason },
+      at: new Date(at),
+    }),
+  )
+}
+
 /** An event's columns, and the bytes of the page up to it. */
 type PageRow = readonly [...event: EventRow, bytes: number]
 type IdentityRow = readonly [position: number, source: string, id: string, unidentified: number]
@@ -362,14 +403,6 @@ type OutlineRow = readonly [
 ]
 type SpentRow = readonly [number: number, position: number, source: string, epoch: string, sequence: number]
 type CheckpointRow = readonly [position: number, checksum: string, unidentified: number]
-/** Of the checkpoint, which has the `checksum`, or of an event. */
-type SummaryRow = readonly [
-  position: number,
-  source: string | null,
-  id: string | null,
-  unidentified: number,
-  checksum: string | null,
-]
 
 /** The columns of `erasureColumns`, in its order. */
 export type ErasureRow = readonly [
@@ -397,14 +430,10 @@ function bytesOf(rows: readonly PageRow[]): number {
   return rows.at(-1)?.at(-1) as number
 }
 
-function summaryOf(rows: readonly SummaryRow[]): HistorySummary {
-  const first = rows[0]?.[4] ?? undefined
-  const checksum = new Checksum(first)
-  let [position, unidentified] = [0, 0]
-  for (const [at, source, id, count] of rows) {
-    position = at
-    unidentified += count
-    if (id !== null) checksum.add(source!, id)
-  }
-  return { position, count: position, checksum: checksum.toString(), unidentified }
+function identityOf([position, source, id, unidentified]: IdentityRow): PositionedIdentity {
+  return { position, source, id, unidentified: unidentified === 1 }
+}
+
+function checkpointOf([position, checksum, unidentified]: CheckpointRow): Checkpoint {
+  return { position, checksum, unidentified }
 }

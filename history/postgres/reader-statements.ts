@@ -74,21 +74,22 @@ export function readStatements(schema: string) {
       'consumers',
       `SELECT name, cursor, told_at FROM ${schema}.consumers ORDER BY name COLLATE "C"`,
     ),
+    // The last one that begins at or below `$1`, and those that begin above.
+    pruned: statement(
+      'pruned',
+      `SELECT first, last, checksum, unidentified, reason, pruned_at FROM ${schema}.pruned
+       WHERE first >= coalesce((SELECT max(first) FROM ${schema}.pruned WHERE first <= $1), 0)
+         AND last > $1 AND first <= $2
+       ORDER BY first LIMIT $3`,
+    ),
     erasures: statement(
       'erasures',
       `SELECT ${erasureColumns} FROM ${schema}.erasures WHERE number > $1 AND finished ORDER BY number LIMIT $2`,
     ),
-    /** The checkpoint below a position, and what comes after it: less than a batch. */
-    summary: statement(
-      'summary',
-      `WITH checkpoint AS MATERIALIZED (
-         SELECT position, checksum, unidentified FROM ${schema}.checkpoints
-         WHERE position <= $1 ORDER BY position DESC LIMIT 1
-       )
-       SELECT position, NULL AS source, NULL AS id, unidentified, checksum FROM checkpoint
-       UNION ALL
-       (SELECT position, source, id, unidentified::int, NULL FROM ${schema}.events
-        WHERE position > coalesce((SELECT position FROM checkpoint), 0) AND position <= $1 ORDER BY position)`,
+    checkpoint: statement(
+      'checkpoint',
+      `SELECT position, checksum, unidentified FROM ${schema}.checkpoints
+       WHERE position <= $1 ORDER BY position DESC LIMIT 1`,
     ),
     select(filter: EventFilter, { newestFirst }: { newestFirst: boolean }): ReadStatement {
       const where = `position > $1 AND position <= $2${conditions(filter)}`

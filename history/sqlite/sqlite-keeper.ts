@@ -10,11 +10,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { HistoryError } from '../errors.ts'
 import type { ErasureOptions, HistoryKeeper } from '../keeper.ts'
 import { packErased } from '../packed-properties.ts'
+import { type Pruned, type PruneOptions, prune } from '../prune.ts'
 import type { Erasure } from '../reader.ts'
 import { canonicalPath } from './file-identity.ts'
 import { withReserve } from './reserve.ts'
 import { checkSchema, createSchema } from './schema.ts'
 import { openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
+import { SqlitePruning } from './sqlite-pruning.ts'
 import { erasureColumns } from './sqlite-removals.ts'
 
 /**
@@ -69,12 +71,14 @@ class SqliteKeeper implements HistoryKeeper {
   readonly #path: string
   readonly #clearWaitMs: number
   readonly #statements: ReturnType<typeof prepareStatements>
+  readonly #pruning: SqlitePruning
 
   constructor(database: SqliteDatabase, { path, clearWaitMs }: { path: string; clearWaitMs: number }) {
     this.#database = database
     this.#path = path
     this.#clearWaitMs = clearWaitMs
     this.#statements = prepareStatements(database)
+    this.#pruning = new SqlitePruning(database, path)
   }
 
   async countErasable(subject: string): Promise<number> {
@@ -107,7 +111,16 @@ class SqliteKeeper implements HistoryKeeper {
     })
   }
 
+  async prune(options: PruneOptions): Promise<Pruned> {
+    return await prune(this.#pruning, options)
+  }
+
+  async forgetConsumer(name: string): Promise<boolean> {
+    return this.#guard(() => this.#statements.forgetConsumer.run(name).changes > 0)
+  }
+
   async close(): Promise<void> {
+    await this.#pruning.reader.close()
     this.#database.close()
   }
 
@@ -199,6 +212,7 @@ function prepareStatements(database: SqliteDatabase) {
     count: database.prepare(
       `UPDATE erasures SET events = events + ?, last_position = max(last_position, ?) WHERE number = ?`,
     ),
+    forgetConsumer: database.prepare('DELETE FROM consumers WHERE name = ?'),
     finish: database.prepare(`UPDATE erasures SET finished = 1 WHERE number = ? RETURNING ${erasureColumns}`),
   }
 }

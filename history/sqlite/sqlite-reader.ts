@@ -2,10 +2,10 @@
  * Reads a history in a SQLite file. The file is opened at the first use, so a reader may exist before
  * its recorder has made the file.
  */
-import { Checksum, type Identity, sequenceHeader, sequenceOf } from '../../events/index.ts'
+import { type Identity, sequenceHeader, sequenceOf } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
-import { firstMissing } from '../first-missing.ts'
 import { packedSequence } from '../packed-properties.ts'
+import { judgePage, prunedError } from '../page-gaps.ts'
 import type {
   Checkpoint,
   Erasure,
@@ -14,6 +14,7 @@ import type {
   HistorySummary,
   KnownConsumer,
   Page,
+  PrunedRange,
   Selected,
   SelectPage,
   SpentSequence,
@@ -27,6 +28,7 @@ import {
   type SequencedEvent,
   type StoredEvent,
 } from '../stored-event.ts'
+import { summarize } from '../summarize.ts'
 import { FileIdentity } from './file-identity.ts'
 import { checkSchema, readNote } from './schema.ts'
 import { openSqlite, type SqliteDatabase, sqliteError } from './sqlite.ts'
@@ -185,15 +187,28 @@ class SqliteReader implements HistoryReader {
   }
 
   summary({ upTo = Number.MAX_SAFE_INTEGER }: { upTo?: number } = {}): Promise<HistorySummary> {
-    return this.#query(({ database, statements }) =>
+    return this.#query(({ database, statements, removals }) =>
       // One transaction: the head must not move between the checkpoint and what comes after it.
-      database.transaction(() => summarize(statements, upTo))(),
+      database.transaction(() => {
+        const position = Math.min(upTo, boundsOf(statements).head)
+        return summarize(
+          {
+            checkpointAt: (at) => statements.checkpoint.get(at) as Checkpoint | undefined,
+            pruned: (after, to) => removals.pruned({ after, upTo: to, limit: -1 }),
+            // Begun where it is asked for: an open query keeps every other one out.
+            *identities(after, to) {
+              yield* statements.identities.iterate(after, to, -1) as Iterable<PositionedIdentity>
+            },
+          },
+          { position, what: this.#path },
+        )
+      })(),
     )
   }
 
   /** @throws HistoryError `HISTORY_CORRUPT` where a page leaves a position out. */
   #withoutHoles<Row extends { readonly position: number }>(
-    { database, statements }: Opened,
+    { database, statements, removals }: Opened,
     page: Required<Page>,
     read: () => Row[],
   ): Row[] {
@@ -202,13 +217,19 @@ class SqliteReader implements HistoryReader {
     // Nothing more yet, or a history that begins later. One transaction: the head must not move meanwhile.
     return database.transaction(() => {
       const again = read()
-      const missing = firstMissing(again, { ...page, ...boundsOf(statements) })
-      if (missing === undefined) return again
+      const pruned = removals.pruned({ ...page, limit: again.length + 2 })
+      const judged = judgePage(again, { ...page, ...boundsOf(statements), pruned })
+      if (judged.needed !== undefined) throw prunedError(this.#path, judged.needed)
+      if (judged.missing === undefined) return [...judged.rows]
       throw new HistoryError(
         'HISTORY_CORRUPT',
-        `${this.#path} has no event at position ${missing}, though it was recorded: it has been removed by hand. \`backstory audit\` names all that is missing; restore the file from a copy that has it`,
+        `${this.#path} has no event at position ${judged.missing}, though it was recorded: it has been removed by hand. \`backstory audit\` names all that is missing; restore the file from a copy that has it`,
       )
     })()
+  }
+
+  pruned({ after, upTo = Number.MAX_SAFE_INTEGER, limit = pageLimit }: Page): Promise<PrunedRange[]> {
+    return this.#query(({ removals }) => removals.pruned({ after, upTo, limit }))
   }
 
   consumers(): Promise<KnownConsumer[]> {
@@ -391,24 +412,4 @@ const noSequence = { epoch: undefined, sequence: undefined }
 function boundsOf(statements: Statements): { first: number; head: number } {
   const { first, head } = statements.bounds.get() as { first: number | null; head: number }
   return { first: first ?? head + 1, head }
-}
-
-function summarize(statements: Statements, upTo: number): HistorySummary {
-  const checkpoint = statements.checkpoint.get(upTo) as
-    | { position: number; checksum: string; unidentified: number }
-    | undefined
-  const checksum = new Checksum(checkpoint?.checksum)
-  let position = checkpoint?.position ?? 0
-  let unidentified = checkpoint?.unidentified ?? 0
-  // Less than a batch lies between a checkpoint and the next.
-  const rest = statements.identities.all(position, upTo, -1) as (Identity & {
-    position: number
-    unidentified: number
-  })[]
-  for (const row of rest) {
-    checksum.add(row.source, row.id)
-    unidentified += row.unidentified
-    position = row.position
-  }
-  return { position, count: position, checksum: checksum.toString(), unidentified }
 }

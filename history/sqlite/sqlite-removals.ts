@@ -4,7 +4,7 @@
  * A file that an older version has made lacks these tables until its next recorder adds them: until then
  * nothing was removed and nobody is known.
  */
-import type { Erasure, KnownConsumer } from '../reader.ts'
+import type { Erasure, KnownConsumer, PrunedRange } from '../reader.ts'
 import type { SqliteDatabase } from './sqlite.ts'
 
 export class SqliteRemovals {
@@ -31,12 +31,19 @@ export class SqliteRemovals {
     return rows.map((row) => ({ ...row, at: new Date(row.at) }))
   }
 
+  pruned({ after, upTo, limit }: { after: number; upTo: number; limit: number }): PrunedRange[] {
+    const rows = (this.#statements()?.pruned.all(after, after, upTo, limit) ?? []) as PrunedRow[]
+    return rows.map((row) => ({ ...row, at: new Date(row.at) }))
+  }
+
   #statements(): ReturnType<typeof prepareStatements> | undefined {
     if (this.#prepared === undefined && hasTables(this.#database))
       this.#prepared = prepareStatements(this.#database)
     return this.#prepared
   }
 }
+
+type PrunedRow = Omit<PrunedRange, 'at'> & { readonly at: number }
 
 /** Those of an `Erasure`. */
 export const erasureColumns = `number, subject, reason, erased_by AS "by", erased_at AS "at", events,
@@ -52,6 +59,12 @@ function hasTables(database: SqliteDatabase): boolean {
 function prepareStatements(database: SqliteDatabase) {
   return {
     consumers: database.prepare(`SELECT name, cursor, told_at AS "toldAt" FROM consumers ORDER BY name`),
+    // The last one that begins at or below `after`, and those that begin above.
+    pruned: database.prepare(
+      `SELECT first, last, checksum, unidentified, reason, pruned_at AS "at" FROM pruned
+       WHERE first >= coalesce((SELECT max(first) FROM pruned WHERE first <= ?), 0) AND last > ? AND first <= ?
+       ORDER BY first LIMIT ?`,
+    ),
     erasures: database.prepare(
       `SELECT ${erasureColumns} FROM erasures WHERE number > ? AND finished = 1 ORDER BY number LIMIT ?`,
     ),
