@@ -10,6 +10,7 @@ import {
   BatchSizes,
   type Erasure,
   type PositionedIdentity,
+  type PrunedRange,
   type SizeCounts,
   type StoredEvent,
 } from '../history/index.ts'
@@ -305,6 +306,20 @@ export class Applier<Tx> {
     this.#counts = await this.#whenAvailable(() => store.transaction((unit) => unit.parking.counts()))
   }
 
+  /** Moves the cursor over positions that were pruned, right behind it. */
+  async passPruned(range: PrunedRange): Promise<void> {
+    const { first, last } = range
+    await this.#transaction(async (unit, tally) => {
+      if (first !== tally.cursor + 1) throw truncated(this.#options.consumer, tally.cursor, first)
+      for (let from = first; from <= last; from += notedAtOnce) {
+        const length = Math.min(notedAtOnce, last - from + 1)
+        await unit.noteApplied(Array.from({ length }, (_, index) => from + index))
+      }
+      tally.countPruned(range)
+      tally.cursor = last
+    })
+  }
+
   /** None of the events that erasures have emptied, up to this one, was ever taken in. */
   async skipErasures(upTo: number): Promise<void> {
     await this.#transaction(async (_unit, tally) => {
@@ -448,6 +463,7 @@ async function* flatten<Item>(pages: AsyncIterable<Item[]>): AsyncGenerator<Item
   for await (const page of pages) yield* page
 }
 
+const notedAtOnce = 100_000
 const redriveBatch = 250
 const nothing: ReadonlySet<string> = new Set()
 

@@ -59,6 +59,9 @@ export class Audit {
     const { consumer, history, applier, clock } = this.#options
     try {
       const bounds = await history.bounds()
+      // Where that is because of retention, it says so by name.
+      if (bounds.first > applier.state.cursor + 1)
+        await history.identities({ after: applier.state.cursor, limit: 1 })
       checkBounds(consumer, applier.state.cursor, bounds)
       this.#head = bounds.head
       for (;;) {

@@ -22,13 +22,15 @@ export interface Certificate {
   readonly parked: number
   /** Parked events that were given up. */
   readonly discarded: number
+  /** Events that were pruned before this consumer could read them. */
+  readonly pruned: number
   /** Events that were passed over because an erasure had emptied them. */
   readonly erased: number
   /** Events applied live that the cursor has not passed yet. */
   readonly beyond: number
   /** Of the applied events, those that stated no id. */
   readonly unidentified: number
-  /** Of the events taken in at or below the cursor: applied, parked, discarded or erased. */
+  /** Of the events taken in at or below the cursor: applied, parked, discarded, erased or pruned. */
   readonly checksum: string
   readonly history: { readonly count: number; readonly checksum: string; readonly unidentified: number }
   /** Count and checksum agree: nothing missed and nothing twice up to the cursor. */
@@ -66,7 +68,7 @@ export async function certify(
   const { head } = await history.bounds()
   const summary = await history.summary({ upTo: state.cursor })
   const applied = state.replayed + state.live
-  const taken = applied + state.erased
+  const taken = applied + state.erased + state.pruned
   const complete = checksum.toString() === summary.checksum && taken - beyond.length === summary.count
   const { parked, discarded } = counts
   return {
@@ -77,6 +79,7 @@ export async function certify(
     applied: applied - parked - discarded,
     parked,
     discarded,
+    pruned: state.pruned,
     erased: state.erased,
     beyond: beyond.length,
     unidentified: state.unidentified,

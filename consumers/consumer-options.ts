@@ -34,6 +34,11 @@ export interface ConsumerOptions {
   /** How long applied live events are remembered beyond the cursor, in milliseconds. Default an hour. */
   readonly inboxKeepMs?: number
   /**
+   * Begins although events that it would have to read were pruned: the certificate tells how many. Default
+   * false: it stops with `HISTORY_PRUNED`.
+   */
+  readonly acceptPruned?: boolean
+  /**
    * Events from this position, or recorded from this moment on, react too. Default: those from the time on
    * that the consumer first went live.
    */
@@ -52,6 +57,7 @@ export function resolveOptions({
   prefetch = 1_000,
   auditMs = 100,
   inboxKeepMs = 60 * 60 * 1_000,
+  acceptPruned = false,
   reactFrom,
   logger = silentLogger,
 }: ConsumerOptions) {
@@ -73,7 +79,18 @@ export function resolveOptions({
   if (reactFrom !== undefined && !isReactFrom(reactFrom))
     throw new TypeError(`Expected \`reactFrom\` to be a position from 1 or a date, got ${reactFrom}`)
   const batches = { replayBatch, liveBatch, prefetch }
-  return { broker, history, store, settleMs, ...batches, auditMs, inboxKeepMs, reactFrom, logger }
+  return {
+    broker,
+    history,
+    store,
+    settleMs,
+    ...batches,
+    auditMs,
+    inboxKeepMs,
+    acceptPruned,
+    reactFrom,
+    logger,
+  }
 }
 
 function isReactFrom(value: number | Date): boolean {

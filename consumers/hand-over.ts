@@ -15,7 +15,13 @@
  * routed before the binding and not yet recorded; what lies between binding and fence arrives twice.
  */
 import type { Logger } from '../events/index.ts'
-import { HistoryError, type HistoryReader, isTransient } from '../history/index.ts'
+import {
+  HistoryError,
+  type HistoryReader,
+  isTransient,
+  type PrunedRange,
+  type StoredEvent,
+} from '../history/index.ts'
 import type { Applier } from './applier.ts'
 import { Audit } from './audit.ts'
 import { checkBounds } from './bounds.ts'
@@ -37,6 +43,7 @@ export interface HandOverOptions {
   readonly liveBatch: number
   readonly auditMs: number
   readonly inboxKeepMs: number
+  readonly acceptPruned: boolean
   readonly logger: Logger
 }
 
@@ -124,7 +131,7 @@ export class HandOver {
 
   /** Steps 3 and 4. What the history holds already is replayed while the fence is on its way. */
   async #replayUntil(fence: Probe): Promise<void> {
-    const { consumer, history, applier, clock, replayBatch, signal } = this.#options
+    const { consumer, history, applier, clock, replayBatch, signal, logger } = this.#options
     let limit = Math.min(firstReplayBatch, replayBatch)
     for (let waitedMs = 0; !signal.aborted; ) {
       const seen = await this.#whenReachable(async () => {
@@ -134,12 +141,16 @@ export class HandOver {
         const fenceAt = await history.fence(fence.id)
         const bounds = await history.bounds()
         const upTo = fenceAt ?? bounds.head
-        const page = await history.read({ after: applier.state.cursor, upTo, limit })
-        return { fenceAt, bounds, page }
+        return { fenceAt, bounds, ...(await this.#readPage({ upTo, limit })) }
       })
       if (seen === undefined) return
-      const { fenceAt, bounds, page } = seen
+      const { fenceAt, bounds, page, pruned } = seen
       this.#head = bounds.head
+      if (pruned !== undefined) {
+        logger.warn('consumer.pruned', { consumer, first: pruned.first, last: pruned.last })
+        await applier.passPruned(pruned)
+        continue
+      }
       checkBounds(consumer, applier.state.cursor, bounds)
       await this.#redrive()
       this.#behindSince = page[0]?.recordedAt.getTime()
@@ -160,6 +171,24 @@ export class HandOver {
         fence.nudge()
         await clock.sleep(fencePollMs)
       }
+    }
+  }
+
+  /** The events behind the cursor, or the range there that was pruned, where that is accepted. */
+  async #readPage(page: {
+    upTo: number
+    limit: number
+  }): Promise<{ page: StoredEvent[]; pruned?: never } | { page?: never; pruned: PrunedRange }> {
+    const { history, applier, acceptPruned } = this.#options
+    const after = applier.state.cursor
+    try {
+      return { page: await history.read({ after, ...page }) }
+    } catch (error) {
+      if (!acceptPruned || !(error instanceof HistoryError) || error.code !== 'HISTORY_PRUNED') throw error
+      const [pruned] = await history.pruned({ after, limit: 1 })
+      // Of a part of a range nobody knows the sum: no certificate could be right.
+      if (pruned?.first !== after + 1) throw error
+      return { pruned }
     }
   }
 

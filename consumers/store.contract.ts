@@ -20,6 +20,7 @@ const state: ConsumerState = {
   unidentified: 1,
   repairs: 1,
   checksum: '0123456789abcdef0123456789abcdef',
+  pruned: 3,
   erased: 2,
   erasure: 1,
   reactAfter: 4,

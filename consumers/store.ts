@@ -26,6 +26,8 @@ export interface ConsumerState {
   readonly repairs: number
   /** Over the identities of all events that were taken in. */
   readonly checksum: string
+  /** Events that were passed over because they had been pruned. */
+  readonly pruned: number
   /** Events that were passed over because an erasure had emptied them. */
   readonly erased: number
   /** The number of the newest erasure that it was told of. */
@@ -43,6 +45,7 @@ export const initialState: ConsumerState = {
   unidentified: 0,
   repairs: 0,
   checksum: '0'.repeat(32),
+  pruned: 0,
   erased: 0,
   erasure: 0,
   reactAfter: undefined,

@@ -2,6 +2,7 @@
  * The tally of a transaction: the state that it will leave, counted up while it runs.
  */
 import { Checksum, type Identity } from '../events/index.ts'
+import type { PrunedRange } from '../history/index.ts'
 import type { ConsumerState, Phase } from './store.ts'
 
 export class Tally {
@@ -13,6 +14,7 @@ export class Tally {
   unidentified!: number
   repairs!: number
   reactAfter!: number | undefined
+  pruned!: number
   erased!: number
   erasure!: number
   #checksum!: Checksum
@@ -30,6 +32,7 @@ export class Tally {
     this.unidentified = state.unidentified
     this.repairs = state.repairs
     this.reactAfter = state.reactAfter
+    this.pruned = state.pruned
     this.erased = state.erased
     this.erasure = state.erasure
     this.#checksum = new Checksum(state.checksum)
@@ -43,6 +46,13 @@ export class Tally {
     else this.live += 1
     if (unidentified) this.unidentified += 1
     this.#checksum.add(source, id)
+  }
+
+  /** Positions that nobody can apply any more. */
+  countPruned({ first, last, checksum, unidentified }: PrunedRange): void {
+    this.pruned += last - first + 1
+    this.unidentified += unidentified
+    this.#checksum.addSum(checksum)
   }
 
   /** An event that has nothing left to apply. */
@@ -60,8 +70,19 @@ export class Tally {
   }
 
   toState(): ConsumerState {
-    const { phase, cursor, replayed, live, duplicates, unidentified, repairs, reactAfter, erased, erasure } =
-      this
+    const {
+      phase,
+      cursor,
+      replayed,
+      live,
+      duplicates,
+      unidentified,
+      repairs,
+      reactAfter,
+      pruned,
+      erased,
+      erasure,
+    } = this
     return {
       phase,
       cursor,
@@ -72,6 +93,7 @@ export class Tally {
       repairs,
       checksum: this.#checksum.toString(),
       reactAfter,
+      pruned,
       erased,
       erasure,
     }

@@ -27,6 +27,7 @@ export {
   takeFailure,
 } from './postgres/postgres.ts'
 export { fromText, identityKey, toText } from './postgres/postgres-text.ts'
+export type { Pruned, PruneOptions, PruneRule } from './prune.ts'
 export type {
   Checkpoint,
   Erasure,
@@ -34,6 +35,7 @@ export type {
   HistoryReader,
   HistorySummary,
   Page,
+  PrunedRange,
   Selected,
   SelectPage,
 } from './reader.ts'

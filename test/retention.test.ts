@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openHistory, openPublisher, startConsumer, startRecorder } from '../index.ts'
+import {
+  auditHistory,
+  openHistory,
+  openHistoryKeeper,
+  openPublisher,
+  startConsumer,
+  startRecorder,
+} from '../index.ts'
 import { effectsConsumer } from './fixtures/effects.ts'
 import { newExchange } from './fixtures/exchange.ts'
 import { until } from './fixtures/until.ts'
@@ -32,4 +39,41 @@ test('the history knows how far each consumer is: where it goes live, and where 
   await until('its last word is known', async () => (await known())[0]?.[1] === 4)
   assert.deepEqual(await known(), [['production', 4]])
   assert.equal(recorder.status.head, 4, 'no notice was taken for an event')
+})
+
+test('a new consumer that needs pruned events is refused by name, or accepts it and is certified so', async (t) => {
+  const place = await newExchange(t, { consumers: ['production', 'shipping'] })
+  const { url: broker, exchange, history } = place
+  await using recorder = startRecorder({ broker, exchange, history })
+  await using publisher = openPublisher({ broker, exchange, source })
+  for (let id = 1; id <= 30; id++)
+    await publisher.publish({ type: id % 3 === 0 ? 'order.placed' : 'price.changed', id: `${id}` })
+  await until('they are recorded', () => recorder.status.head === 30)
+  const start = async (name: string, options: { acceptPruned?: boolean } = {}) => {
+    const store = place.store(name)
+    const consumer = await startConsumer(effectsConsumer(name, exchange), {
+      ...{ broker, history, store, settleMs: 0, auditMs: 10 },
+      ...options,
+    })
+    t.after(() => consumer.close())
+    return consumer
+  }
+  const first = await start('production')
+  await first.caughtUp()
+  await using reader = openHistory({ history })
+  await until('its cursor is known', async () => (await reader.consumers())[0]?.cursor === 30)
+  await using keeper = await openHistoryKeeper({ history })
+  assert.equal((await keeper.prune({ type: 'price.changed', keepEvents: 2 })).events, 18)
+  const refused = await start('shipping')
+  await assert.rejects(refused.stopped, { code: 'HISTORY_PRUNED', message: /positions 1 to 2 / })
+  const accepting = await start('shipping', { acceptPruned: true })
+  await accepting.caughtUp()
+  await publisher.publish({ type: 'order.placed', id: '31' })
+  await until('both have it', () => first.status.cursor === 31 && accepting.status.cursor === 31)
+  const certificate = await accepting.certificate()
+  assert.deepEqual([certificate.level, certificate.applied, certificate.pruned], [true, 13, 18])
+  const before = await first.certificate()
+  assert.deepEqual([before.level, before.applied, before.pruned], [true, 31, 0])
+  const audit = await auditHistory(reader)
+  assert.deepEqual([audit.clean, audit.held, audit.pruned], [true, 13, 18])
 })

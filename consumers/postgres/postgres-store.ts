@@ -79,7 +79,8 @@ export interface StateRow {
   readonly repairs: string
   readonly checksum: string
   readonly react_after: string | null
-  /** Absent, as `erasure` is, in a store that an older version has made. */
+  /** Absent, as the next two are, in a store that an older version has made. */
+  readonly pruned?: string
   readonly erased?: string
   readonly erasure?: string
   readonly updated_at: Date
@@ -97,6 +98,7 @@ export function toState(row: StateRow): ConsumerState {
     repairs: Number(row.repairs),
     checksum: row.checksum,
     reactAfter: row.react_after === null ? undefined : Number(row.react_after),
+    pruned: Number(row.pruned ?? 0),
     erased: Number(row.erased ?? 0),
     erasure: Number(row.erasure ?? 0),
   }
@@ -299,6 +301,7 @@ class PostgresUnit<Tx> implements StoreTransaction<Tx> {
       state.reactAfter ?? null,
       state.erased,
       state.erasure,
+      state.pruned,
     ])
   }
 
@@ -375,7 +378,7 @@ const saveState = {
   name: 'backstory_save',
   text: `UPDATE backstory_consumers SET phase = $2, cursor = $3, replayed = $4, live = $5, duplicates = $6,
       unidentified = $7, repairs = $8, checksum = $9, react_after = $10, erased = $11,
-      erasure = $12, updated_at = clock_timestamp()
+      erasure = $12, pruned = $13, updated_at = clock_timestamp()
     WHERE name = $1`,
 }
 const anyInbox = {

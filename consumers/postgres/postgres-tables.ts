@@ -10,7 +10,7 @@ import type { PostgresClient } from '../../history/index.ts'
 export async function makeTables(client: PostgresClient): Promise<void> {
   const { rows } = await client.query<{ made: boolean }>(
     `SELECT EXISTS (SELECT FROM pg_attribute
-       WHERE attrelid = to_regclass('backstory_consumers') AND attname = 'erasure') AS made`,
+       WHERE attrelid = to_regclass('backstory_consumers') AND attname = 'pruned') AS made`,
   )
   // Even "IF NOT EXISTS" asks for the right to make tables, which a consumer's user need not have.
   if (rows[0]!.made) return
@@ -115,6 +115,7 @@ CREATE TABLE IF NOT EXISTS backstory_parked_actions (
   mark text
 );
 -- Rises in the order in which things were done: whoever does any has the consumer's row locked.
+ALTER TABLE backstory_consumers ADD COLUMN IF NOT EXISTS pruned bigint NOT NULL DEFAULT 0;
 ALTER TABLE backstory_consumers ADD COLUMN IF NOT EXISTS erased bigint NOT NULL DEFAULT 0;
 ALTER TABLE backstory_consumers ADD COLUMN IF NOT EXISTS erasure bigint NOT NULL DEFAULT 0;
 ALTER TABLE backstory_parked_actions

@@ -223,8 +223,8 @@ function areEqual(one: ConsumerState, other: ConsumerState): boolean {
   return one.checksum === other.checksum && taken(one) === taken(other)
 }
 
-function taken({ replayed, live, erased }: ConsumerState): number {
-  return replayed + live + erased
+function taken({ replayed, live, pruned, erased }: ConsumerState): number {
+  return replayed + live + pruned + erased
 }
 
 function difference(state: ConsumerState, draft: ConsumerState): string {

@@ -190,6 +190,7 @@ export class SimConsumer {
       ...conditions,
       consumer: this.name,
       exchange: 'simulated',
+      acceptPruned: false,
       link: tampering.link?.(running.link) ?? running.link,
       history: tampering.history?.(reader) ?? reader,
       applier: applier as Applier<unknown>,

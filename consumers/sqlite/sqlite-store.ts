@@ -78,12 +78,13 @@ export async function openSqliteStore<Tx = SqliteDatabase>({
   }
 }
 
-export interface StateRow extends Omit<ConsumerState, 'reactAfter' | 'erased' | 'erasure'> {
+export interface StateRow extends Omit<ConsumerState, 'reactAfter' | 'pruned' | 'erased' | 'erasure'> {
   readonly name: string
   readonly exchange: string
   readonly generation: number
   readonly react_after: number | null
-  /** Absent, as `erasure` is, in a store that an older version has made. */
+  /** Absent, as the next two are, in a store that an older version has made. */
+  readonly pruned?: number
   readonly erased?: number
   readonly erasure?: number
   readonly updated_at: number
@@ -99,11 +100,12 @@ export function toState({
   repairs,
   checksum,
   react_after,
+  pruned = 0,
   erased = 0,
   erasure = 0,
 }: StateRow): ConsumerState {
   const reactAfter = react_after ?? undefined
-  const counts = { replayed, live, duplicates, unidentified, repairs, erased }
+  const counts = { replayed, live, duplicates, unidentified, repairs, pruned, erased }
   return { phase, cursor, ...counts, checksum, reactAfter, erasure }
 }
 
@@ -218,6 +220,7 @@ class SqliteStore<Tx> implements ConsumerStore<Tx>, StoreTransaction<Tx> {
       state.repairs,
       state.checksum,
       state.reactAfter ?? null,
+      state.pruned,
       state.erased,
       state.erasure,
       Date.now(),
@@ -299,8 +302,8 @@ function prepareStatements(database: SqliteDatabase) {
     generation: database.prepare('SELECT generation FROM backstory_consumers WHERE name = ?').pluck(),
     save: database.prepare(
       `INSERT OR REPLACE INTO backstory_consumers (name, exchange, generation, phase, cursor, replayed, live,
-         duplicates, unidentified, repairs, checksum, react_after, erased, erasure, updated_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         duplicates, unidentified, repairs, checksum, react_after, pruned, erased, erasure, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     bits: database.prepare('SELECT bits FROM backstory_applied WHERE consumer = ? AND block = ?').pluck(),
     saveBits: database.prepare(

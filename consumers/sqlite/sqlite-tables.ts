@@ -14,7 +14,7 @@ export function makeTables(database: SqliteDatabase): void {
   }
 }
 
-const addedColumns = ['erased', 'erasure']
+const addedColumns = ['pruned', 'erased', 'erasure']
 
 const tables = `
 CREATE TABLE IF NOT EXISTS backstory_consumers (

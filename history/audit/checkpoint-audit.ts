@@ -5,7 +5,7 @@
  * checksum by as much as the rows that are there. Only identities are in it: a changed body is not seen.
  */
 import { Checksum, type Identity } from '../../events/index.ts'
-import type { Checkpoint } from '../reader.ts'
+import type { Checkpoint, PrunedRange } from '../reader.ts'
 import { FindingList, type Findings } from './findings.ts'
 
 /** Positions that are all held, but not with the identities that were recorded. Both inclusive. */
@@ -34,6 +34,12 @@ export class CheckpointAudit {
   add({ source, id }: Identity): void {
     this.#rows += 1
     this.#sum?.add(source, id)
+  }
+
+  /** The next positions, which were pruned. */
+  pass({ first, last, checksum }: PrunedRange): void {
+    this.#rows += last - first + 1
+    this.#sum?.addSum(checksum)
   }
 
   /** The checkpoint that comes behind all events added so far. */

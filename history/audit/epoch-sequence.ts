@@ -28,6 +28,8 @@ export class EpochSequence {
   #knownFrom: number
   #events = 0
   #lastAt = 0
+  /** Pruned positions below the highest number. */
+  #prunedBelow = 0
 
   /** @param options.startsAt - Where it must begin: 1, or undefined where its beginning is not known. */
   constructor({ source, epoch, startsAt }: { source: string; epoch: string; startsAt: 1 | undefined }) {
@@ -59,23 +61,29 @@ export class EpochSequence {
   }
 
   /** The next event of this source and epoch, in position order. */
-  add(sequence: number, position: number): 'in order' | 'late' | 'repeated' {
+  add(sequence: number, position: number, pruned: number): 'in order' | 'late' | 'repeated' {
     this.#events += 1
-    return this.pass(sequence, position)
+    return this.pass(sequence, position, pruned)
   }
 
-  /** The number of something that is no event of the history, and not missing either. */
-  pass(sequence: number, position: number): 'in order' | 'late' | 'repeated' {
+  /**
+   * The number of something that is no event of the history, and not missing either.
+   *
+   * @param pruned - Positions below this one that were pruned: where as many lie between two events as numbers
+   *   are missing, these are taken for theirs.
+   */
+  pass(sequence: number, position: number, pruned: number): 'in order' | 'late' | 'repeated' {
     this.#lastAt = position
     if (this.#lowest === undefined || sequence < this.#lowest) this.#lowest = sequence
     if (sequence <= this.#highest) return this.#fill(sequence)
     if (this.#knownFrom === Number.POSITIVE_INFINITY) this.#knownFrom = sequence
     const from = Math.max(this.#highest + 1, this.#knownFrom)
-    if (from < sequence) {
+    if (from < sequence && sequence - from > pruned - this.#prunedBelow) {
       this.#holes.push({ from, to: sequence - 1, after: this.#highestAt, before: position })
     }
     this.#highest = sequence
     this.#highestAt = position
+    this.#prunedBelow = pruned
     return 'in order'
   }
 

@@ -10,6 +10,7 @@ import { Checksum } from '../../events/index.ts'
 import type { HistoryReader } from '../reader.ts'
 import { type ChangedRange, CheckpointAudit } from './checkpoint-audit.ts'
 import { FindingList, type Findings } from './findings.ts'
+import { Landmarks } from './landmarks.ts'
 import { nameRemoved, type PositionRange, type RemovedRange } from './removed-events.ts'
 import { nameRepeated, type RepeatedSequence } from './repeated-sequences.ts'
 import { SequenceAudit, type SequenceFindings } from './sequence-audit.ts'
@@ -24,6 +25,8 @@ export interface HistoryAudit extends SequenceFindings {
   readonly head: number
   /** Events held, from `first` to `head`. */
   readonly held: number
+  /** Positions that retention has removed. */
+  readonly pruned: number
   /** Events whose number another one had before them. */
   readonly repeated: Findings<RepeatedSequence>
   /** Positions that were recorded and are no longer there. */
@@ -52,28 +55,47 @@ export async function auditHistory(
 ): Promise<HistoryAudit> {
   const exchange = await reader.exchange()
   const { first, head } = await reader.bounds()
+  const [oldest] = await reader.pruned({ after: 0, limit: 1 })
+  const begin = Math.min(first, oldest?.first ?? first)
   const sequences = new SequenceAudit({ isTruncated: first > 1 })
-  const checkpoints = new CheckpointAudit(await baseOf(reader, first))
+  const checkpoints = new CheckpointAudit(await baseOf(reader, begin))
   const spent = new SpentSequences(reader, { head })
   const removed = new FindingList<PositionRange>()
   let held = 0
-  let expected = first
-  for await (const { after, upTo, events } of sequencePages(reader, { first, head, signal })) {
-    const due = await reader.checkpoints({ after, upTo, limit: upTo - after })
-    let next = 0
+  let pruned = 0
+  let expected = begin
+  for await (const { after, upTo, events } of sequencePages(reader, { first: begin, head, signal })) {
+    const limit = upTo - after
+    const due = new Landmarks({
+      checkpoints: await reader.checkpoints({ after, upTo, limit }),
+      // One that reaches into several pages was passed in the first of them.
+      pruned: (await reader.pruned({ after, upTo, limit })).filter((range) => range.last >= expected),
+      passedUpTo: expected - 1,
+    })
+    const advance = (position: number) => {
+      for (const { checkpoint, range } of due.before(position)) {
+        if (checkpoint !== undefined) checkpoints.reach(checkpoint)
+        else {
+          if (range.first > expected) removed.add({ from: expected, to: range.first - 1 })
+          expected = range.last + 1
+          pruned += range.last - range.first + 1
+          checkpoints.pass(range)
+        }
+      }
+    }
     for (const event of events) {
-      for await (const number of spent.before(event.position)) sequences.pass(number)
-      while (next < due.length && due[next]!.position < event.position) checkpoints.reach(due[next++]!)
+      advance(event.position)
+      for await (const number of spent.before(event.position)) sequences.pass(number, pruned)
       if (event.position > expected) removed.add({ from: expected, to: event.position - 1 })
       expected = event.position + 1
       held += 1
       checkpoints.add(event)
-      sequences.add(event)
+      sequences.add(event, pruned)
     }
-    while (next < due.length) checkpoints.reach(due[next++]!)
+    advance(upTo + 1)
     onProgress?.({ position: upTo, head })
   }
-  for await (const number of spent.before(head + 1)) sequences.pass(number)
+  for await (const number of spent.before(head + 1)) sequences.pass(number, pruned)
   if (expected <= head) removed.add({ from: expected, to: head })
   const found = sequences.end()
   const changed = checkpoints.end(head)
@@ -83,6 +105,7 @@ export async function auditHistory(
     first,
     head,
     held,
+    pruned,
     ...found,
     ...nameRemoved(removed.findings, found.holes),
     repeated: await nameRepeated(reader, found.repeated, { first, head, signal }),

@@ -90,8 +90,8 @@ export class SequenceAudit {
     this.#holesMax = holesMax
   }
 
-  /** The next event, in position order. */
-  add({ source, id, position, epoch, sequence }: SequencedEvent): void {
+  /** The next event, in position order. @param pruned - Positions below it that were pruned. */
+  add({ source, id, position, epoch, sequence }: SequencedEvent, pruned = 0): void {
     if (epoch === undefined || sequence === undefined) {
       this.#leave(source)
       return
@@ -100,7 +100,7 @@ export class SequenceAudit {
     const followed = this.#follow(source, epoch)
     const { sequence: highest, position: highestAt } = followed.highest
     const open = followed.holes.length
-    const verdict = followed.add(sequence, position)
+    const verdict = followed.add(sequence, position, pruned)
     this.#open += followed.holes.length - open
     if (verdict !== 'in order') {
       const list = verdict === 'late' ? this.#late : this.#repeated
@@ -110,10 +110,10 @@ export class SequenceAudit {
   }
 
   /** A number that was spent on a duplicate, after the event at its position. */
-  pass({ source, epoch, sequence, position }: SpentSequence): void {
+  pass({ source, epoch, sequence, position }: SpentSequence, pruned = 0): void {
     const followed = this.#follow(source, epoch)
     const open = followed.holes.length
-    followed.pass(sequence, position)
+    followed.pass(sequence, position, pruned)
     this.#open += followed.holes.length - open
     if (this.#open > this.#holesMax) this.#forgetHoles()
   }

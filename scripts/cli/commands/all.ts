@@ -13,6 +13,7 @@ import { exportCommand } from './history-export.ts'
 import { headCommand } from './history-head.ts'
 import { importCommand } from './history-import.ts'
 import { listCommand } from './history-list.ts'
+import { pruneCommand } from './history-prune.ts'
 import { searchCommand } from './history-search.ts'
 import { showCommand } from './history-show.ts'
 import { statsCommand } from './history-stats.ts'
@@ -53,6 +54,7 @@ export const commands: readonly Command[] = [
   importCommand,
   copyCommand,
   verifyCommand,
+  pruneCommand,
   eraseCommand,
   auditCommand,
   statusCommand,

@@ -39,6 +39,10 @@ export const bootstrapCommand = defineCommand({
     history: historyOption,
     broker: brokerOption,
     'wait-broker': waitBrokerOption,
+    'accept-pruned': {
+      type: 'flag',
+      describe: 'Begin although events that it needs were pruned',
+    },
     live: { type: 'flag', describe: 'Go on live, until it is interrupted' },
     'react-from': {
       type: 'text',
@@ -82,6 +86,7 @@ export const bootstrapCommand = defineCommand({
         history: reader,
         store: await storeAddress(cli, store ?? `${name}.db`),
         settleMs: Math.round(settle * 1_000),
+        acceptPruned: rest['accept-pruned'],
         ...(reactFrom !== undefined && { reactFrom }),
         logger: cli.logger,
       })
