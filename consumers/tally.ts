@@ -52,7 +52,7 @@ export class Tally {
   countPruned({ first, last, checksum, unidentified }: PrunedRange): void {
     this.pruned += last - first + 1
     this.unidentified += unidentified
-    this.#checksum.addSum(checksum)
+    this.#checksum.addAll(checksum)
   }
 
   /** An event that has nothing left to apply. */

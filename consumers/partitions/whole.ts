@@ -59,6 +59,7 @@ export function wholeCertificate(whole: Whole, parts: readonly Certificate[]): C
     applied: sum(({ applied }) => applied),
     parked: sum(({ parked }) => parked),
     discarded: sum(({ discarded }) => discarded),
+    pruned: sum(({ pruned }) => pruned),
     erased: sum(({ erased }) => erased),
     beyond: sum(({ beyond }) => beyond),
     unidentified: sum(({ unidentified }) => unidentified),

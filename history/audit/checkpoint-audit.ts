@@ -39,7 +39,7 @@ export class CheckpointAudit {
   /** The next positions, which were pruned. */
   pass({ first, last, checksum }: PrunedRange): void {
     this.#rows += last - first + 1
-    this.#sum?.addSum(checksum)
+    this.#sum?.addAll(checksum)
   }
 
   /** The checkpoint that comes behind all events added so far. */

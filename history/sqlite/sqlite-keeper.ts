@@ -112,7 +112,7 @@ class SqliteKeeper implements HistoryKeeper {
   }
 
   async prune(options: PruneOptions): Promise<Pruned> {
-    return await prune(this.#pruning, options)
+    return await withReserve(this.#path, { work: () => prune(this.#pruning, options) })
   }
 
   async forgetConsumer(name: string): Promise<boolean> {
