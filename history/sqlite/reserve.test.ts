@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { existsSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { HistoryWriter, NewEvent } from '../writer.ts'
 import { noSmallDisk, smallDisk } from './full-disk.fixture.ts'
-import { keepReserve, withReserve } from './reserve.ts'
+import { keepReserve, lacksReserve, withReserve } from './reserve.ts'
 import { openSqlite } from './sqlite.ts'
 import { openSqliteKeeper } from './sqlite-keeper.ts'
 import { openSqliteWriter } from './sqlite-writer.ts'
@@ -85,13 +85,17 @@ test('a reserve is made for a history that is large, where there is room, and on
   t.after(() => rm(folder, { recursive: true, force: true }))
   const path = join(folder, 'history.db')
   writeFileSync(path, Buffer.alloc(10_000))
-  assert.equal(await keepReserve(path), false)
+  assert.deepEqual([await keepReserve(path), await lacksReserve(path)], [false, false])
   assert.equal(existsSync(`${path}-reserve`), false)
   assert.equal(await keepReserve(path, { bytes: 10_000, historyBytes: 10_000 }), true)
   const { size, mtimeMs } = statSync(`${path}-reserve`)
   assert.equal(size, 10_000)
   assert.equal(await keepReserve(path, { bytes: 10_000, historyBytes: 10_000 }), true)
   assert.equal(statSync(`${path}-reserve`).mtimeMs, mtimeMs)
+  truncateSync(path, 32 * 1024 * 1024)
+  assert.equal(await lacksReserve(path), false)
+  await rm(`${path}-reserve`)
+  assert.equal(await lacksReserve(path), true)
 })
 
 test('work that fails for another reason leaves the reserve, and is done once', async (t) => {

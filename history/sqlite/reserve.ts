@@ -44,6 +44,12 @@ export async function keepReserve(
   }
 }
 
+/** Whether a history should have a reserve and has none: as on a disk that was full before. */
+export async function lacksReserve(path: string): Promise<boolean> {
+  const file = canonicalPath(path)
+  return (await sizeOf(file)) >= historyBytesMin && (await sizeOf(reserveOf(file))) === 0
+}
+
 /**
  * Runs work that makes room. Where the disk is full it gets the room of the reserve, and begins again; the
  * reserve is made again afterwards, where the disk has room by then.

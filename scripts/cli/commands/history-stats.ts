@@ -19,7 +19,7 @@ export const statsCommand = defineCommand({
   },
   examples: [
     ['history stats', 'All of it; looks at every event, without its body'],
-    ['history stats --quick', 'At once, however large it is'],
+    ['history stats --quick', 'Without a look at every event'],
     ['history stats --since 24h --json', 'Of the last day, for a program'],
   ],
   async run({ history, json, quick, days, ...typed }, cli) {
@@ -37,7 +37,10 @@ export const statsCommand = defineCommand({
       const { statisticsText } = await import('../statistics/text.ts')
       await cli.output.lines(statisticsText(statistics, cli.canvas))
     }
-    if (quick) cli.say('Without --quick: sources and sizes too, which takes a look at every event')
+    if (quick) {
+      const left = statistics.types === undefined ? 'types, subjects, sources and sizes' : 'sources and sizes'
+      cli.say(`Left out by --quick, since no index serves it: ${left}`)
+    }
     return exitCodes.ok
   },
 })

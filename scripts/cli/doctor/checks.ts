@@ -43,9 +43,7 @@ export async function checksFor(cli: Cli, patient: Patient): Promise<Check[]> {
     }),
     ...histories.flatMap((history) => [
       historyCheck(history),
-      ...(history.path === undefined
-        ? []
-        : [diskCheck({ path: history.path, growth: () => growthOf(history.open) })]),
+      ...(history.path === undefined ? [] : [historyDiskCheck(history.path, history.open)]),
     ]),
     ...stores.flatMap(({ shown, address, path }) => [
       storeCheck({ shown, read: () => readStoreAt(address), headOf: (exchange) => heads.of(exchange) }),
@@ -120,6 +118,17 @@ async function topologiesOf(
     exchange,
     queues: [...ofExchange].map(([name, lengthMax]) => ({ name, lengthMax })),
   }))
+}
+
+function historyDiskCheck(path: string, open: HistoryPlace['open']): Check {
+  return diskCheck({
+    path,
+    growth: () => growthOf(open),
+    async lacksReserve() {
+      const { lacksReserve } = await import('../../../history/index.ts')
+      return await lacksReserve(path)
+    },
+  })
 }
 
 async function growthOf(open: HistoryPlace['open']) {

@@ -7,6 +7,8 @@ import { type Check, type Finding, fail, ok, warn } from './examination.ts'
 
 export interface DiskCheckOptions {
   readonly path: string
+  /** Whether the room is missing that is kept for deleting from a full disk. */
+  lacksReserve?(): Promise<boolean>
   /** Events of the last day, and of all; undefined where that is not known. */
   growth?(): Promise<{ readonly lastDay: number; readonly all: number } | undefined>
 }
@@ -16,14 +18,27 @@ const mebibyte = 1_024 * 1_024
 const roomMin = 64 * mebibyte
 const daysMin = 14
 
-export function diskCheck({ path, growth = async () => undefined }: DiskCheckOptions): Check {
+export function diskCheck({
+  path,
+  lacksReserve = async () => false,
+  growth = async () => undefined,
+}: DiskCheckOptions): Check {
   return {
     name: `disk of ${path}`,
     async run() {
       const { bavail, bsize } = await statfs(existingFolder(path))
       const room = bavail * bsize
       const size = existsSync(path) ? (await stat(path)).size : 0
-      return [roomFinding({ room, size, growth: await growth() })]
+      return [
+        roomFinding({ room, size, growth: await growth() }),
+        ...((await lacksReserve())
+          ? [
+              warn(
+                'no reserve is beside it, so that nothing could be deleted were the disk full: its recorder makes one of 8 MiB where 32 are free',
+              ),
+            ]
+          : []),
+      ]
     },
   }
 }

@@ -131,6 +131,14 @@ test('a disk that is full is told', { skip: noSmallDisk }, async (t) => {
   assert.match(found!, /^fail 0 MiB are free, the file has 0: the disk is full or nearly so/)
 })
 
+test('a history without the room that is kept to delete with is told', async (t) => {
+  const { history } = await place(t)
+  const look = (missing: boolean) =>
+    findingsOf(diskCheck({ path: history, lacksReserve: async () => missing }))
+  assert.match((await look(true))[1]!, /^warn no reserve is beside it/)
+  assert.equal((await look(false)).length, 1)
+})
+
 test('room is judged by what was added in the last day', () => {
   const gibibyte = 1_024 ** 3
   const judged = (lastDay: number) =>
