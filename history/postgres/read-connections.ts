@@ -2,19 +2,29 @@
  * The connections that the readers of this process share, a few for each database: a feed may have a reader
  * a client, and a server takes a hundred connections by default.
  */
+import { HistoryError } from '../errors.ts'
 import { cutPostgres, openPostgres, type PostgresClient } from './postgres.ts'
 
 /** At a time, for each database. */
 const connectionsMax = 4
 /** Kept open without use for so long. */
 const idleMs = 10_000
+/** A plan that was made while the history was small serves for as long as its connection. */
+const ageMsMax = 5 * 60_000
 /** What the server does not answer for so long is taken for lost. */
 const answerTimeoutMs = 60_000
+
+interface ReadConnection {
+  readonly client: PostgresClient
+  /** On the clock of `performance.now()`. */
+  readonly since: number
+  hasEnded: boolean
+}
 
 export class ReadConnections {
   static readonly #shared = new Map<string, ReadConnections>()
   readonly #url: string
-  readonly #idle: PostgresClient[] = []
+  readonly #idle: ReadConnection[] = []
   /** Those that wait for a connection, the longest first. */
   readonly #waiting: (() => void)[] = []
   #busy = 0
@@ -45,7 +55,7 @@ export class ReadConnections {
   }
 
   /**
-   * Works on a connection of its own, which is gone where it fails.
+   * Works on a connection of its own, which is gone where it fails or is left in a transaction.
    *
    * @throws as `openPostgres` does, and what `work` throws.
    */
@@ -63,35 +73,41 @@ export class ReadConnections {
   }
 
   async #work<Result>(work: (client: PostgresClient) => Promise<Result>): Promise<Result> {
-    const client = this.#idle.pop() ?? (await this.#open())
+    const connection = this.#idle.pop() ?? (await this.#open())
+    const { client } = connection
     try {
       const result = await work(client)
-      this.#keep(client)
+      this.#keep(connection)
       return result
     } catch (error) {
-      cutPostgres(client)
+      // What we say of the answers is nothing against the connection.
+      if (error instanceof HistoryError && client.getTransactionStatus() === 'I') this.#keep(connection)
+      else cutPostgres(client)
       throw error
     }
   }
 
-  async #open(): Promise<PostgresClient> {
+  async #open(): Promise<ReadConnection> {
     const client = await openPostgres(this.#url, {
       name: 'backstory reader',
       queryTimeoutMs: answerTimeoutMs,
     })
+    const connection = { client, since: performance.now(), hasEnded: false }
     client.once('end', () => {
-      const at = this.#idle.indexOf(client)
+      connection.hasEnded = true
+      const at = this.#idle.indexOf(connection)
       if (at !== -1) this.#idle.splice(at, 1)
     })
-    return client
+    return connection
   }
 
-  #keep(client: PostgresClient): void {
-    if (this.#readers === 0) {
-      void client.end().catch(() => {})
+  #keep(connection: ReadConnection): void {
+    const isOld = performance.now() - connection.since > ageMsMax
+    if (this.#readers === 0 || isOld || connection.hasEnded) {
+      void connection.client.end().catch(() => {})
       return
     }
-    this.#idle.push(client)
+    this.#idle.push(connection)
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.#closeIdle(), idleMs)
     this.#timer.unref()
@@ -99,6 +115,6 @@ export class ReadConnections {
 
   async #closeIdle(): Promise<void> {
     clearTimeout(this.#timer)
-    await Promise.all(this.#idle.splice(0).map((client) => client.end().catch(() => {})))
+    await Promise.all(this.#idle.splice(0).map(({ client }) => client.end().catch(() => {})))
   }
 }

@@ -145,12 +145,15 @@ const answerTimeoutMs = 60_000
 
 /**
  * A host that is gone without a word must not keep its lock: the server finds out within 15 s. What
- * was committed is on the disk, whatever this user's default is.
+ * was committed is on the disk, whatever this user's default is. A plan is made once and looked up by index,
+ * however small the tables were then.
  */
 const settle = `
   SELECT pid, extract(epoch FROM backend_start)::text AS start,
     set_config('tcp_keepalives_idle', '5', false), set_config('tcp_keepalives_interval', '2', false),
     set_config('tcp_keepalives_count', '5', false), set_config('plan_cache_mode', 'force_generic_plan', false),
+    set_config('enable_seqscan', 'off', false), set_config('enable_hashjoin', 'off', false),
+    set_config('enable_mergejoin', 'off', false),
     CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END
   FROM pg_stat_activity WHERE pid = pg_backend_pid()`
 
