@@ -4,7 +4,14 @@
  * Names and units follow Prometheus' conventions. docs/metrics.md lists the same, and a test holds it to
  * that. Nothing is counted here: a scrape reads what the parts count anyway.
  */
-import type { ConsumerHealth, HealthParts, RecorderHealth, RelayHealth, Sizes } from './parts.ts'
+import {
+  type ConsumerHealth,
+  type HealthParts,
+  type RecorderHealth,
+  type RelayHealth,
+  recordersOf,
+  type Sizes,
+} from './parts.ts'
 
 export interface Metric {
   readonly name: string
@@ -69,10 +76,10 @@ export const metrics: readonly Metric[] = [
     kind: 'gauge',
     labels: ['exchange', 'state'],
     help: '1 for the state that the recorder is in, 0 for every other',
-    samples: ({ recorder }) =>
-      recorder === undefined
-        ? []
-        : oneOf('state', recorderStates, recorder.status.state, { exchange: recorder.status.exchange }),
+    samples: (parts) =>
+      recordersOf(parts).flatMap(({ status: { exchange, state } }) =>
+        oneOf('state', recorderStates, state, { exchange }),
+      ),
   },
   ofConsumers('cursor_position', 'gauge', 'Every event at or below it has been applied', (s) => s.cursor),
   ofConsumers('head_position', 'gauge', 'Highest position of the history, as last seen', (s) => s.head),
@@ -160,8 +167,8 @@ function ofRecorder(name: string, kind: Kind, help: string, read: Read<RecorderH
     kind,
     labels: ['exchange'],
     help,
-    samples: ({ recorder }) =>
-      recorder === undefined ? [] : sampleOf(read(recorder.status), { exchange: recorder.status.exchange }),
+    samples: (parts) =>
+      recordersOf(parts).flatMap(({ status }) => sampleOf(read(status), { exchange: status.exchange })),
   }
 }
 

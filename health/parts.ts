@@ -67,6 +67,12 @@ export interface RelayHealth extends Failing {
 
 export interface HealthParts {
   readonly recorder?: Part<RecorderHealth>
+  /** Several, such as those of partitions. */
+  readonly recorders?: readonly Part<RecorderHealth>[]
   readonly consumers?: readonly Part<ConsumerHealth>[]
   readonly relay?: Part<RelayHealth>
+}
+
+export function recordersOf({ recorder, recorders = [] }: HealthParts): readonly Part<RecorderHealth>[] {
+  return recorder === undefined ? recorders : [recorder, ...recorders]
 }

@@ -5,7 +5,7 @@
  * since starting it again would not help. Ready: every part does its work now, and there is
  * one.
  */
-import type { HealthParts } from './parts.ts'
+import { type HealthParts, recordersOf } from './parts.ts'
 
 export interface PartVerdict {
   readonly part: 'recorder' | 'consumer' | 'relay'
@@ -32,8 +32,8 @@ export class Judge {
 
   constructor(parts: HealthParts) {
     this.parts = parts
-    const { recorder, consumers = [], relay } = parts
-    for (const part of [recorder, ...consumers, relay]) {
+    const { consumers = [], relay } = parts
+    for (const part of [...recordersOf(parts), ...consumers, relay]) {
       part?.stopped.catch((error: unknown) => {
         this.#failures.set(part, error instanceof Error ? error.message : String(error))
       })
@@ -41,9 +41,9 @@ export class Judge {
   }
 
   verdict(): Verdict {
-    const { recorder, consumers = [], relay } = this.parts
+    const { consumers = [], relay } = this.parts
     const parts: PartVerdict[] = []
-    if (recorder !== undefined) {
+    for (const recorder of recordersOf(this.parts)) {
       const { exchange, state, lastError } = recorder.status
       const ready = state === 'recording'
       const reason = ready ? undefined : (recorderReasons[state] ?? lastError)

@@ -1,6 +1,7 @@
 export type { ChangedRange } from './audit/checkpoint-audit.ts'
 export type { Findings } from './audit/findings.ts'
 export { auditHistory, type HistoryAudit, type HistoryAuditOptions } from './audit/history-audit.ts'
+export { auditPartitions, type MissingSequences, type PartitionsAudit } from './audit/partitions-audit.ts'
 export type { RemovedRange } from './audit/removed-events.ts'
 export type { RepeatedSequence } from './audit/repeated-sequences.ts'
 export type { EpochSummary, OutOfOrder, SequenceFindings, SequenceHole } from './audit/sequence-audit.ts'

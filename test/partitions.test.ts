@@ -4,7 +4,15 @@
  */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { openHistory, openPublisher, type Recorder, startConsumer, startRecorder } from '../index.ts'
+import Database from 'better-sqlite3'
+import {
+  auditPartitions,
+  openHistory,
+  openPublisher,
+  type Recorder,
+  startConsumer,
+  startRecorder,
+} from '../index.ts'
 import { effectsConsumer, readEffects } from './fixtures/effects.ts'
 import { newExchange } from './fixtures/exchange.ts'
 import { startFlow } from './fixtures/flow.ts'
@@ -58,6 +66,38 @@ test('events without a subject stay together, and one with a routing key goes by
     return found.toSorted().at(-1)
   }
   await until('all are recorded', async () => (await counts('opened')) === 5 && (await counts('keyed')) === 5)
+})
+
+test('an audit of all partitions takes no number of another one for a hole, and names the one event that was removed', async (t) => {
+  const { url: broker, exchange, exchanges, historyOf } = await recorded(t, { partitions: 3 })
+  await using publisher = openPublisher({ broker, exchange, partitions: 3, source: '/shop' })
+  const published = Array.from({ length: 300 }, (_one, n) =>
+    publisher.publish({ type: 'placed', subject: String(n % 30), id: `e${n + 1}` }),
+  )
+  await Promise.all(published)
+  const readers = exchanges.map((name, index) =>
+    openHistory({ history: historyOf(index + 1), exchange: name }),
+  )
+  t.after(() => Promise.all(readers.map((reader) => reader.close())))
+  const heads = async () => (await Promise.all(readers.map((one) => one.bounds()))).map(({ head }) => head)
+  await until('all are recorded', async () => (await heads()).reduce((sum, head) => sum + head) === 300)
+  const before = await auditPartitions(readers)
+  assert.equal(before.clean, true)
+  const victim = (await readers[1]!.read({ after: 40, limit: 1 }))[0]!
+  const database = new Database(historyOf(2))
+  database.prepare('DELETE FROM events WHERE position = ?').run(victim.position)
+  database.close()
+  const { clean, holes, partitions } = await auditPartitions(readers)
+  const number = Number(victim.id.slice(1))
+  assert.equal(clean, false)
+  assert.deepEqual(
+    holes.listed.map(({ source, from, to }) => ({ source, from, to })),
+    [{ source: '/shop', from: number, to: number }],
+  )
+  assert.deepEqual(
+    partitions.map(({ removed }) => removed.listed.map(({ from, to }) => [from, to])),
+    [[], [[victim.position, victim.position]], []],
+  )
 })
 
 test('another number of partitions is refused by the broker, by a history and by a store, each naming both', async (t) => {

@@ -21,3 +21,12 @@ export function certificateList(certificate: Certificate): string[] {
     level: certificate.level,
   })
 }
+
+/** Of a consumer with partitions, that of each after the whole one. */
+export function certificateLines(certificate: Certificate): string[] {
+  const { partitions = [] } = certificate
+  return [certificate, ...partitions].flatMap((one, index) => [
+    ...(index > 0 ? [''] : []),
+    ...certificateList(one),
+  ])
+}

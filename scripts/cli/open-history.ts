@@ -1,4 +1,5 @@
 /** The history that the settings name, opened for reading. */
+import { existsSync } from 'node:fs'
 import type { HistoryReader } from '../../history/index.ts'
 import type { Cli } from './cli.ts'
 
@@ -24,8 +25,20 @@ export async function openReader(
   cli: Cli,
   { history, exchange }: { history: string | undefined; exchange?: string },
 ): Promise<HistoryReader> {
-  const { value: address } = await cli.history(history)
+  const { value: typed } = await cli.history(history)
+  const address = await placeOf(typed, exchange)
   const { openHistory, isFeedUrl } = await import('../../history/index.ts')
   const token = isFeedUrl(address) ? await cli.historyToken() : undefined
   return openHistory({ history: address, exchange, token })
+}
+
+/** The history of a partition is beside where that of its whole exchange would be; or it was named itself. */
+async function placeOf(history: string, exchange: string | undefined): Promise<string> {
+  if (exchange === undefined) return history
+  const { partitionOf } = await import('../../broker/index.ts')
+  const { partitionHistory } = await import('../../history/index.ts')
+  const partition = partitionOf(exchange)
+  if (partition === undefined) return history
+  const own = partitionHistory(history, partition.number)
+  return /^[a-z]{2,}:\/\//i.test(own) || existsSync(own) ? own : history
 }

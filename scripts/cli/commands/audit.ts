@@ -1,8 +1,10 @@
 /** `backstory audit`: whether all is in a history that was published, or in a consumer that is in the history. */
 import { auditConsumer } from '../audit-consumer.ts'
 import { auditHistory } from '../audit-history.ts'
+import { auditPartitions } from '../audit-partitions.ts'
 import { defineCommand, exportOption, historyOption, jsonOption } from '../command.ts'
 import { exitCodes, usageError } from '../errors.ts'
+import { partitionsOption } from '../partition-options.ts'
 
 export const auditCommand = defineCommand({
   name: 'audit',
@@ -13,6 +15,7 @@ export const auditCommand = defineCommand({
   },
   options: {
     history: historyOption,
+    partitions: { ...partitionsOption, describe: 'Audit the histories of so many partitions together' },
     consumer: {
       type: 'text',
       value: 'MODULE',
@@ -30,11 +33,12 @@ export const auditCommand = defineCommand({
   },
   examples: [
     ['audit orders', 'Exit code 1 where there is a finding'],
+    ['audit orders --partitions 4', 'The four histories beside each other'],
     ['audit orders --history orders.db --json', 'For a program'],
     ['audit --consumer ./shipping.ts --store shipping.db', 'Name what the consumer has missed'],
     ['audit --consumer ./shipping.ts --repair', 'And send it back to before the first of that'],
   ],
-  async run({ exchange, history, consumer, store, repair, json, ...rest }, cli) {
+  async run({ exchange, history, partitions, consumer, store, repair, json, ...rest }, cli) {
     const options = { exchange, history, json }
     if (consumer === undefined) {
       if (store !== undefined || rest.export !== undefined || repair) {
@@ -42,6 +46,8 @@ export const auditCommand = defineCommand({
           hint: 'backstory audit --help',
         })
       }
+      if (partitions !== undefined)
+        return (await auditPartitions(cli, { ...options, partitions })) ? exitCodes.ok : exitCodes.checkFailed
       return (await auditHistory(cli, options)) ? exitCodes.ok : exitCodes.checkFailed
     }
     const found = { module: consumer, export: rest.export ?? 'default', store, repair }

@@ -1,6 +1,6 @@
 /** `backstory bootstrap`: a consumer definition, run until it has caught up. */
 import type { Certificate, Consumer, ConsumerStatus } from '../../../consumers/index.ts'
-import { certificateList } from '../certificate-list.ts'
+import { certificateLines } from '../certificate-list.ts'
 import type { Cli } from '../cli.ts'
 import {
   brokerOption,
@@ -71,6 +71,8 @@ export const bootstrapCommand = defineCommand({
     const reactFrom = from === undefined ? undefined : reactFromOf(from)
     const definition = await loadDefinition(cli.path(module), rest.export ?? 'default')
     const { name } = definition
+    if (definition.partitions !== undefined && typeof reactFrom === 'number')
+      throw usageError('--react-from must be a time: each partition has positions of its own')
     const signal = cli.stopSignal({ timeoutMs: rest['shutdown-timeout'] * 1_000 })
     await using health = await openHealth(cli, rest)
     const connection = await openBroker(cli, {
@@ -83,14 +85,15 @@ export const bootstrapCommand = defineCommand({
       const { startConsumer } = await import('../../../consumers/index.ts')
       await using consumer = await startConsumer(definition, {
         broker: connection,
-        history: reader,
+        // Each partition has a history of its own, found by the address.
+        history: definition.partitions === undefined ? reader : (await cli.history(history)).value,
         store: await storeAddress(cli, store ?? `${name}.db`),
         settleMs: Math.round(settle * 1_000),
         acceptPruned: rest['accept-pruned'],
         ...(reactFrom !== undefined && { reactFrom }),
         logger: cli.logger,
       })
-      health.watch({ consumers: [consumer] })
+      health.watch({ consumers: consumer.partitions ?? [consumer] })
       await caughtUp(consumer, cli, { signal, live })
       if (live) await stopped(consumer, cli, signal)
       const certificate = await certificateOf(consumer, { live })
@@ -98,9 +101,12 @@ export const bootstrapCommand = defineCommand({
       await consumer.stopped
       if (certificate === undefined) cli.say('No certificate: the history cannot be read now')
       else if (json) await cli.output.json(certificate)
-      else await cli.output.lines(certificateList(certificate))
+      else await cli.output.lines(certificateLines(certificate))
+      const queues = consumer.partitions?.map(({ status }) => `${status.exchange}.${status.consumer}`)
       cli.say(
-        `Queue ${definition.exchange}.${name} stays bound and keeps what is published until the consumer runs again`,
+        queues === undefined
+          ? `Queue ${definition.exchange}.${name} stays bound and keeps what is published until the consumer runs again`
+          : `Queues ${queues.join(', ')} stay bound and keep what is published until the consumer runs again`,
       )
       return certificate?.complete === false ? exitCodes.checkFailed : exitCodes.ok
     } finally {

@@ -5,6 +5,7 @@ import { brokerOption, defineCommand, jsonOption, waitBrokerOption } from '../co
 import { codeOf, exitCodes } from '../errors.ts'
 import { type Entry, type EventSource, openEventSource } from '../event-source.ts'
 import { openBroker } from '../open-broker.ts'
+import { partitionsOption } from '../partition-options.ts'
 import { count } from '../progress.ts'
 
 export const publishCommand = defineCommand({
@@ -19,6 +20,7 @@ export const publishCommand = defineCommand({
   },
   options: {
     broker: brokerOption,
+    partitions: partitionsOption,
     'wait-broker': waitBrokerOption,
     source: {
       type: 'text',
@@ -38,7 +40,7 @@ export const publishCommand = defineCommand({
     ['history list --limit 0 --json | backstory publish copy -', 'From standard input'],
     [`publish orders --type order.placed --subject EC-1 --data '{"price":35800}'`, 'One event'],
   ],
-  async run({ exchange, file, broker, source = '/backstory/publish', json, ...rest }, cli) {
+  async run({ exchange, file, broker, source = '/backstory/publish', partitions, json, ...rest }, cli) {
     const single = { ...rest, source }
     const events = await openEventSource(cli, { file, single })
     const signal = cli.stopSignal()
@@ -54,6 +56,7 @@ export const publishCommand = defineCommand({
         broker: connection,
         exchange,
         source,
+        partitions,
         confirmTimeoutMs: confirmTimeoutMs(waitBroker),
         logger: cli.logger,
       })

@@ -6,6 +6,7 @@ import { brokerOption, defineCommand, historyOption, jsonOption, waitBrokerOptio
 import { exitCodes } from '../errors.ts'
 import { healthOptions, openHealth } from '../health-options.ts'
 import { openBroker } from '../open-broker.ts'
+import { partitionOptions, recordedPlaces } from '../partition-options.ts'
 import { count } from '../progress.ts'
 import { shutdownOption } from '../shutdown-option.ts'
 
@@ -23,6 +24,7 @@ export const recordCommand = defineCommand({
     'wait-broker': waitBrokerOption,
     history: historyOption,
     ...bindingOptions,
+    ...partitionOptions,
     standby: { type: 'flag', describe: 'Where another recorder writes the history: wait, and take over' },
     prefetch: {
       type: 'integer',
@@ -48,11 +50,14 @@ export const recordCommand = defineCommand({
     ['record orders --history orders.db --standby', 'Take over when the other recorder ends'],
     ['record orders --json --every 60', 'A status a minute, for a program'],
     ['record events --binding order.placed --binding order.paid', 'Two routing keys of a direct exchange'],
+    ['record orders --partitions 4', 'Part it by routing key: four recorders and histories, here'],
+    ['record orders --partition 2/4', 'One of the four, for others to run elsewhere'],
     ['record orders --health 9464', 'With /livez, /readyz and /metrics on that port'],
   ],
   async run({ exchange, broker, history, standby, prefetch, batch, every, json, ...rest }, cli) {
     const bindings = bindingsOf(rest)
     const { value: path } = await cli.history(history)
+    const places = await recordedPlaces(rest, { exchange, history: path })
     const signal = cli.stopSignal({ timeoutMs: rest['shutdown-timeout'] * 1_000 })
     await using health = await openHealth(cli, rest)
     const connection = await openBroker(cli, {
@@ -62,22 +67,18 @@ export const recordCommand = defineCommand({
     })
     try {
       const { startRecorder } = await import('../../../history/index.ts')
-      await using recorder = startRecorder({
-        broker: connection,
-        exchange,
-        bindings,
-        history: path,
-        standby,
-        prefetch,
-        batchMax: batch,
-        logger: cli.logger,
-      })
-      health.watch({ recorder })
-      const told = new Told(recorder, cli, { json })
-      await toldUntilStopped(told, { signal, everyMs: every * 1_000 })
-      await recorder.close()
-      await recorder.stopped
-      await told.last()
+      const options = { broker: connection, bindings, standby, prefetch, batchMax: batch, logger: cli.logger }
+      const recorders = places.map((place) => startRecorder({ ...options, ...place }))
+      try {
+        health.watch({ recorders })
+        const told = recorders.map((recorder) => new Told(recorder, cli, { json }))
+        await toldUntilStopped(told, { recorders, signal, everyMs: every * 1_000 })
+        await closeAll(recorders)
+        for (const recorder of recorders) await recorder.stopped
+        for (const one of told) await one.last()
+      } finally {
+        await closeAll(recorders)
+      }
     } finally {
       await connection.close()
     }
@@ -85,15 +86,40 @@ export const recordCommand = defineCommand({
   },
 })
 
-/** Tells the status at every interval. Rejects with what ended the recorder. */
+/** Tells the status at every interval. Rejects with what ended a recorder. */
 async function toldUntilStopped(
-  told: Told,
-  { signal, everyMs }: { signal: AbortSignal; everyMs: number },
+  told: readonly Told[],
+  { recorders, signal, everyMs }: { recorders: readonly Recorder[]; signal: AbortSignal; everyMs: number },
 ): Promise<void> {
   while (!signal.aborted) {
-    const isDue = await told.waited(everyMs, signal)
-    if (isDue) await told.now()
+    const isDue = await waited(everyMs, { recorders, signal })
+    if (isDue) for (const one of told) await one.now()
   }
+}
+
+/** @returns False where it was told to stop meanwhile. Rejects with what ended a recorder. */
+async function waited(
+  ms: number,
+  { recorders, signal }: { recorders: readonly Recorder[]; signal: AbortSignal },
+): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  let stop: (() => void) | undefined
+  const due = new Promise<boolean>((resolve) => {
+    timer = setTimeout(() => resolve(true), ms)
+    stop = () => resolve(false)
+    signal.addEventListener('abort', stop)
+    if (signal.aborted) stop()
+  })
+  try {
+    return await Promise.race([due, ...recorders.map(({ stopped }) => stopped.then(() => false))])
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', stop!)
+  }
+}
+
+async function closeAll(recorders: readonly Recorder[]): Promise<void> {
+  await Promise.all(recorders.map((recorder) => recorder.close()))
 }
 
 /** What was told of a recorder, and what is new since. */
@@ -109,24 +135,6 @@ class Told {
     this.#recorder = recorder
     this.#cli = cli
     this.#json = json
-  }
-
-  /** @returns False where it was told to stop meanwhile. Rejects with what ended the recorder. */
-  async waited(ms: number, signal: AbortSignal): Promise<boolean> {
-    let timer: NodeJS.Timeout | undefined
-    let stop: (() => void) | undefined
-    const due = new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(true), ms)
-      stop = () => resolve(false)
-      signal.addEventListener('abort', stop)
-      if (signal.aborted) stop()
-    })
-    try {
-      return await Promise.race([due, this.#recorder.stopped.then(() => false)])
-    } finally {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', stop!)
-    }
   }
 
   async now(): Promise<void> {

@@ -6,6 +6,7 @@ import { exitCodes, usageError } from '../errors.ts'
 import { healthOptions, openHealth } from '../health-options.ts'
 import { openBroker } from '../open-broker.ts'
 import { openOutboxOf } from '../open-outbox.ts'
+import { partitionsOption } from '../partition-options.ts'
 import { count } from '../progress.ts'
 import { shutdownOption } from '../shutdown-option.ts'
 
@@ -19,6 +20,7 @@ export const relayCommand = defineCommand({
     exchange: { type: 'text', value: 'NAME', describe: 'The exchange of the outbox; must be given' },
     broker: brokerOption,
     'wait-broker': waitBrokerOption,
+    partitions: partitionsOption,
     'in-flight': {
       type: 'integer',
       min: 1,
@@ -55,7 +57,8 @@ export const relayCommand = defineCommand({
       })
       try {
         const { startRelay } = await import('../../../publisher/index.ts')
-        const options = { broker: connection, outbox, inFlightMax: rest['in-flight'], logger: cli.logger }
+        const { partitions, 'in-flight': inFlightMax } = rest
+        const options = { broker: connection, outbox, partitions, inFlightMax, logger: cli.logger }
         await using relay = startRelay(options)
         health.watch({ relay })
         await tellUntilStopped(relay, { cli, signal, everyMs: every * 1_000, json })
