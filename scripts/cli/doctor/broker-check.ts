@@ -85,7 +85,7 @@ function nodeFindings({ nodes }: BrokerSurvey): Finding[] {
         ]),
   ])
   const plugins = new Set(nodes.flatMap((node) => node.plugins))
-  const optional = ['rabbitmq_consistent_hash_exchange', 'rabbitmq_stream']
+  const optional = ['rabbitmq_sharding', 'rabbitmq_stream']
   return [
     ...(findings.length === 0
       ? [ok(`no alarm rings on ${nodes.length === 1 ? '1 node' : `${nodes.length} nodes`}`)]
@@ -101,7 +101,7 @@ function nodeFindings({ nodes }: BrokerSurvey): Finding[] {
 }
 
 const needs: Readonly<Record<string, string>> = {
-  rabbitmq_consistent_hash_exchange: 'partitions',
+  rabbitmq_sharding: 'partitions',
   rabbitmq_stream: 'readers of streams by the stream protocol',
 }
 
