@@ -41,14 +41,14 @@ export interface EventStreamOptions {
 /** @throws What keeps the events from being read; where some were sent, the reader was told too. */
 export async function streamEvents(options: EventStreamOptions): Promise<void> {
   const { history, query, open } = options
-  const { first, head } = await history.reader.bounds()
+  const bounds = await history.reader.bounds()
   // What does not follow ends at the head that it found, however fast the history grows.
-  const upTo = query.follow ? query.upTo : Math.min(query.upTo, head)
+  const upTo = query.follow ? query.upTo : Math.min(query.upTo, bounds.head)
   const walk = new Walk(history.reader, { ...query, upTo })
-  const events = await walk.next(history.pageSize.value)
+  await walk.begin(history.pageSize.value)
   const answer = open()
   try {
-    await send(answer, walk, { ...options, events, bounds: { first, head } })
+    await send(answer, walk, { ...options, bounds })
   } catch (error) {
     if (error instanceof Gone) return
     await answer.write(`${JSON.stringify({ problem: problemOf(error) })}\n`).catch(() => {})
@@ -58,24 +58,24 @@ export async function streamEvents(options: EventStreamOptions): Promise<void> {
   }
 }
 
+type Bounds = Awaited<ReturnType<HistoryReader['bounds']>>
+
 interface Sending extends EventStreamOptions {
-  readonly events: readonly StoredEvent[]
   readonly bounds: Bounds
 }
-
-type Bounds = Awaited<ReturnType<HistoryReader['bounds']>>
 
 async function send(answer: StreamedAnswer, walk: Walk, options: Sending): Promise<void> {
   const { history, query, asRows, keepAliveMs, ended, isGranted, onEvents } = options
   const startedAt = performance.now()
-  let { events, bounds } = options
+  let { bounds } = options
   if (asRows) await answer.write(columnsLine)
-  for (let marked: number | undefined; ; events = await walk.next(history.pageSize.value)) {
-    if (events.length > 0) {
-      const piece = asRows ? rowBlock(events) : eventLines(events)
-      history.pageSize.note({ events: events.length, length: piece.length })
+  for (let marked: number | undefined; ; ) {
+    // While a slow reader is waited for, the events are not to be held beside their piece.
+    const { piece, events } = pieceOf(await walk.next(history.pageSize.value), { asRows })
+    if (events > 0) {
+      history.pageSize.note({ events, length: piece.length })
       await answer.write(piece)
-      onEvents(events.length)
+      onEvents(events)
     }
     if (walk.isDone || ended.aborted || !isGranted()) break
     if (query.page && (isLong(answer, { startedAt }) || (query.filter === undefined && walk.isShort))) break
@@ -96,10 +96,14 @@ async function send(answer: StreamedAnswer, walk: Walk, options: Sending): Promi
   await answer.write(markLine(walk, bounds))
 }
 
-function eventLines(events: readonly StoredEvent[]): string {
+function pieceOf(
+  events: readonly StoredEvent[],
+  { asRows }: { asRows: boolean },
+): { piece: Buffer; events: number } {
+  if (asRows) return { piece: rowBlock(events), events: events.length }
   let text = ''
   for (const event of events) text += `${eventLine(event)}\n`
-  return text
+  return { piece: Buffer.from(text), events: events.length }
 }
 
 function markLine({ through }: Walk, { first, head }: Bounds): string {

@@ -26,6 +26,7 @@ export class Walk {
   #upTo: number
   #left: number
   #through: number
+  #first: readonly StoredEvent[] | undefined
   #isAtEnd = false
   #isShort = false
 
@@ -59,8 +60,19 @@ export class Walk {
     return this.#isShort
   }
 
+  /** Reads the first events already: what keeps them from being read is told before anything is answered. */
+  async begin(pageSize: number): Promise<void> {
+    this.#first = await this.#read(pageSize)
+  }
+
   /** The next events, none where there are none for now. @throws as `HistoryReader.read` and `select` do. */
   async next(pageSize: number): Promise<readonly StoredEvent[]> {
+    const first = this.#first
+    this.#first = undefined
+    return first ?? (await this.#read(pageSize))
+  }
+
+  async #read(pageSize: number): Promise<readonly StoredEvent[]> {
     if (this.isDone) return []
     const before = this.#through
     const limit = Math.min(pageSize, this.#left)
