@@ -51,6 +51,7 @@ test('a quick bench measures every row beside its peers, and writes only JSON to
       ['bootstrap', [0.5]],
       ['bootstrap-postgres', [undefined]],
       ['latency', [3]],
+      ['feed', [0.5]],
     ],
   )
   for (const { row, events, ours, peers } of rows) {

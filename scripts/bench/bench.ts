@@ -21,6 +21,7 @@ import { bodyBytes } from './order-placed.ts'
 import { measureRow, type Row, type RowName, type RowResult } from './row.ts'
 import { bootstrap } from './rows/bootstrap.ts'
 import { bootstrapPostgres } from './rows/bootstrap-postgres.ts'
+import { feed } from './rows/feed.ts'
 import { latency } from './rows/latency.ts'
 import { publish } from './rows/publish.ts'
 import { record } from './rows/record.ts'
@@ -36,6 +37,7 @@ const rows: Record<RowName, Row> = {
   bootstrap,
   'bootstrap-postgres': bootstrapPostgres,
   latency,
+  feed,
 }
 
 process.exitCode = await main()

@@ -8,6 +8,7 @@ export const parts = {
   bootstrap: () => import('./ours/bootstrap.ts'),
   'bootstrap-postgres': () => import('./ours/bootstrap-postgres.ts'),
   'live-consumer': () => import('./ours/live-consumer.ts'),
+  'feed-server': () => import('./ours/feed-server.ts'),
   'scale-recorder': () => import('./ours/scale-recorder.ts'),
   'scale-reader': () => import('./ours/scale-reader.ts'),
   'bare-publisher': () => import('./peers/bare-publisher.ts'),

@@ -18,6 +18,7 @@ export const rowNames = [
   'bootstrap',
   'bootstrap-postgres',
   'latency',
+  'feed',
 ] as const
 
 export type RowName = (typeof rowNames)[number]
