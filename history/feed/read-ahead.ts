@@ -14,6 +14,12 @@ export interface Fetched {
   readonly isEnd: boolean
 }
 
+/** On its way. */
+interface Coming {
+  readonly after: number
+  readonly fetched: Promise<Fetched | undefined>
+}
+
 const aheadEvents = 2_000
 /** As of any reader's page. */
 const pageBytesMax = 16 * 1024 * 1024
@@ -24,7 +30,7 @@ export class ReadAhead {
   #after: number | undefined
   #events: readonly RowEvent[] = []
   #taken = 0
-  #coming: Promise<Fetched | undefined> | undefined
+  #coming: Coming[] = []
 
   constructor(fetch: (page: Required<Page>) => Promise<Fetched>) {
     this.#fetch = fetch
@@ -33,7 +39,7 @@ export class ReadAhead {
   /** The first page of a walk is fetched as it is: it may be the only one. */
   async read(page: Required<Page>): Promise<RowEvent[]> {
     const isWalk = this.#after === page.after
-    if (!isWalk) this.#hold([])
+    if (!isWalk) this.#forget()
     const events = isWalk ? await this.#next(page) : [...(await this.#fetch(page)).events]
     this.#after = events.at(-1)?.position ?? page.after
     return events
@@ -63,20 +69,34 @@ export class ReadAhead {
   }
 
   async #refill({ after, upTo, limit }: Required<Page>): Promise<void> {
-    let fetched = await this.#coming
+    const coming = this.#coming.shift()
+    let fetched = coming?.after === after ? await coming.fetched : undefined
     if (fetched === undefined || fetched.events.length === 0) {
       fetched = await this.#fetch({ after, upTo, limit: Math.max(limit, aheadEvents) })
     }
-    this.#hold(fetched.events)
-    const last = fetched.events.at(-1)
-    if (last === undefined || fetched.isEnd) return
-    // Should it fail, it is asked for again when it is needed, and says why.
-    this.#coming = this.#fetch({ after: last.position, upTo, limit: aheadEvents }).catch(() => undefined)
-  }
-
-  #hold(events: readonly RowEvent[]): void {
+    const { events, isEnd } = fetched
     this.#events = events
     this.#taken = 0
-    this.#coming = undefined
+    if (events.length === 0 || isEnd) this.#coming = []
+    // Where large bodies end an answer early, it is not known before where the next one begins.
+    else this.#askAhead({ after: events.at(-1)!.position, upTo }, events.length < aheadEvents ? 1 : 2)
+  }
+
+  /** Positions have no holes: where a request begins is known before the one before it is answered. */
+  #askAhead({ after, upTo }: { after: number; upTo: number }, requests: number): void {
+    if (this.#coming[0]?.after !== after) this.#coming = []
+    for (let number = this.#coming.length; number < requests; number++) {
+      const from = after + number * aheadEvents
+      if (from >= upTo) return
+      // Should it fail, it is asked for again when it is needed, and says why.
+      const fetched = this.#fetch({ after: from, upTo, limit: aheadEvents }).catch(() => undefined)
+      this.#coming.push({ after: from, fetched })
+    }
+  }
+
+  #forget(): void {
+    this.#events = []
+    this.#taken = 0
+    this.#coming = []
   }
 }
