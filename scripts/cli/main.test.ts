@@ -76,6 +76,7 @@ for (const [args, message] of [
   ['record orders --every 0.01', /--every must be a number of seconds, 0.1 to 86400/],
   ['record orders --batch', /A value is missing behind --batch/],
   ['record orders --batch 1 --batch 2', /--batch was given 2 times/],
+  ['record orders --batch 3 --batch 1', /--batch was given 2 times/],
   ['record', /Something is missing: backstory record <exchange>\. See backstory record --help/],
   ['record orders payments', /takes no payments besides/],
   ['history show', /Something is missing: backstory history show <event>/],

@@ -39,6 +39,7 @@ folder. Data goes to standard output, everything else to standard error.`
 /** @throws CliError `CLI_USAGE`. */
 export async function parse(args: readonly string[], { commands, columns }: ParseOptions): Promise<Parsed> {
   requireBareFlags(args, commands)
+  requireSingleNumbers(args, commands)
   let chosen: Parsed | undefined
   let help = ''
   const choose = (command: Command) => (found: object) => {
@@ -63,6 +64,15 @@ function requireBareFlags(args: readonly string[], commands: readonly Command[])
     const [, name, value] = /^--([^=]+)=(.*)$/s.exec(arg) ?? []
     if (name === undefined || !flags.has(name) || value === 'true' || value === 'false') continue
     throw usageError(`--${name} takes no value`)
+  }
+}
+
+/** yargs takes the second of `--limit 3 --limit 1` for a step up, and makes 4 of it. */
+function requireSingleNumbers(args: readonly string[], commands: readonly Command[]): void {
+  for (const [name, { type }] of commands.flatMap(({ options }) => Object.entries<Option>(options))) {
+    if (type !== 'integer' && type !== 'seconds') continue
+    const given = args.filter((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`))
+    if (given.length > 1) throw usageError(`--${name} was given ${given.length} times`)
   }
 }
 
