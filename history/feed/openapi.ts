@@ -101,6 +101,14 @@ const schemas = {
     events: count,
     lastPosition: count,
   }),
+  PrunedPage: page({
+    first: position,
+    last: position,
+    checksum: text,
+    unidentified: count,
+    reason: text,
+    at: moment,
+  }),
   ConsumerPage: page({ name: text, cursor: count, toldAt: moment }),
   Live: object({ live: { const: true } }),
   Ready: object({ ready: { const: true } }),
@@ -257,6 +265,9 @@ const paths = {
     get: json('Which events were emptied for ever, and why', 'ErasurePage', {
       parameters: pageOf.filter(({ name }) => name !== 'upTo'),
     }),
+  },
+  '/exchanges/{exchange}/pruned': {
+    get: json('Which positions retention has removed', 'PrunedPage', { parameters: pageOf }),
   },
   '/exchanges/{exchange}/notes/{name}': {
     get: json('A note that the recorder keeps', 'Note', { parameters: [exchange, inPath('name', text)] }),

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { auditHistory } from '../audit/history-audit.ts'
 import { keeperContract } from '../keeper.contract.ts'
 import { openHistory, openHistoryKeeper, openHistoryWriter } from '../open-history.ts'
 import { openSqlite } from './sqlite.ts'
@@ -72,4 +73,37 @@ test('a reader that is at one query all the time keeps an erasure from being fin
   slow.close()
   await keeper.close()
   await writer.close()
+})
+
+test('an audit judges the batches that retention has thinned out, and takes pruned numbers for none lost', async (t) => {
+  const path = await temporaryFile(t)
+  const writer = await openHistoryWriter({ history: path, exchange: 'orders' })
+  const events = Array.from({ length: 60 }, (_, index) => {
+    const headers = { 'ce-sequence': `0lx3f9k2ab7qz.${String(index + 1).padStart(16, '0')}` }
+    const message = { exchange: 'orders', routingKey: '', properties: { headers }, body: Buffer.from('{}') }
+    const type = index % 4 === 0 ? 'order' : 'price'
+    return { id: `${index}`, source: '/s', type, subject: undefined, message }
+  })
+  // The 29th number is in no event: that is a loss, among pruned ones too.
+  const published = events.filter((_event, index) => index !== 28)
+  for (let from = 0; from < published.length; from += 10)
+    await writer.append({ events: published.slice(from, from + 10), fences: [] })
+  await writer.close()
+  const reader = openHistory({ history: path })
+  const holes = async () => (await auditHistory(reader)).holes.listed.map(({ from, to }) => [from, to])
+  assert.deepEqual(await holes(), [[29, 29]])
+  const keeper = await openHistoryKeeper({ history: path })
+  await keeper.prune({ type: 'price', keepEvents: 3 })
+  await keeper.close()
+  const audit = await auditHistory(reader)
+  assert.deepEqual(
+    [audit.pruned, audit.removed.count, audit.changed.count, audit.late.count, audit.repeated.count],
+    [42, 0, 0, 0, 0],
+  )
+  assert.deepEqual(await holes(), [[26, 32]], 'fewer positions were pruned there than numbers are missing')
+  const hand = await openSqlite(path)
+  hand.prepare("UPDATE events SET id = 'another' WHERE position = 5").run()
+  hand.close()
+  assert.equal((await auditHistory(reader)).changed.count, 1)
+  await reader.close()
 })
