@@ -14,6 +14,10 @@ export function certificateList(certificate: Certificate): string[] {
     applied: `${count(applied)}, ${count(beyond)} of them beyond the cursor`,
     parked: count(certificate.parked),
     discarded: count(certificate.discarded),
+    ...(certificate.erased > 0 && {
+      erased: `${count(certificate.erased)} passed over, emptied by an erasure`,
+    }),
+    ...(certificate.pruned > 0 && { pruned: `${count(certificate.pruned)} before this consumer read them` }),
     history: `${count(history.count)} up to the cursor`,
     'without id': unidentified,
     checksum: `${checksum}, ${differs}`,
