@@ -2,7 +2,7 @@
  * Writing a history: one writer at a time, batches, each one transaction on the disk when it returns.
  */
 import type { Attributes, Message } from '../events/index.ts'
-import type { Checkpoint, Erasure, SpentSequence } from './reader.ts'
+import type { Checkpoint, Erasure, PrunedRange, SpentSequence } from './reader.ts'
 import type { RecordedEvent } from './stored-event.ts'
 
 /** A message to keep, with its attributes; without `id` the history gives it one. */
@@ -49,6 +49,8 @@ export interface ImportBatch {
   readonly spent: readonly Omit<SpentSequence, 'number'>[]
   /** The records of what was erased among the events; one whose number is there is passed over. Default: none. */
   readonly erasures?: readonly Erasure[]
+  /** Positions right behind the head that retention has removed there: the events follow them. Default: none. */
+  readonly pruned?: PrunedRange | undefined
   /** For the first batch of an empty history that is to begin above position 1: what lies below. */
   readonly base?: Checkpoint
 }

@@ -6,7 +6,7 @@
  * `history` that has that epoch, and locks, so that the next writer waits for it. Each gives a row back
  * where the epoch holds.
  */
-import type { Checkpoint, Erasure } from '../reader.ts'
+import type { Checkpoint, Erasure, PrunedRange } from '../reader.ts'
 import type { ConsumerCursor } from '../writer.ts'
 import type { BatchPlan, PlannedEvent, Spent } from './batch-plan.ts'
 import {
@@ -145,6 +145,17 @@ export function erasuresStatement(
     Math.max(...erasures.map(({ number }) => number)),
   ]
   return { name: 'backstory_erasures', text, values }
+}
+
+/** Positions that retention has removed from the history that is imported. */
+export function prunedStatement({ schema, made, epoch }: Tenure, pruned: PrunedRange): BatchStatement {
+  const text = `${holding(schema)}, kept AS (
+      INSERT INTO ${schema}.pruned (first, last, checksum, unidentified, reason, pruned_at)
+      SELECT $3::bigint, $4::bigint, $5::text, $6::bigint, $7::text, $8::bigint FROM holding
+    ) SELECT FROM holding`
+  const { first, last, checksum, unidentified, reason, at } = pruned
+  const values = [made, epoch, first, last, checksum, unidentified, toText(reason), at.getTime()]
+  return { name: 'backstory_pruned', text, values }
 }
 
 /** The sums of what lies below the first event. */

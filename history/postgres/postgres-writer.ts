@@ -9,6 +9,7 @@
 import type { Message } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
 import { identityTaken, notNext } from '../import-conflict.ts'
+import { importStart } from '../import-start.ts'
 import { type EventRow, eventColumns, type RecordedEvent, RowEvent } from '../stored-event.ts'
 import type { Appended, Batch, HistoryWriter, ImportBatch } from '../writer.ts'
 import { type BatchPlan, keysOf, planBatch, planImport, type Recorded } from './batch-plan.ts'
@@ -19,6 +20,7 @@ import {
   baseStatement,
   erasuresStatement,
   knownStatement,
+  prunedStatement,
   remarkStatements,
   settleImported,
 } from './batch-statements.ts'
@@ -191,11 +193,11 @@ class PostgresWriter implements HistoryWriter {
   }
 
   async #import(batch: ImportBatch): Promise<void> {
-    const { events, spent, erasures = [], base } = batch
+    const { events, spent, erasures = [], pruned, base } = batch
     const shown = this.#shown
     const { head } = this.#end
-    if (base !== undefined && head > 0) throw notNext(shown, { position: base.position + 1, head })
-    const before = base === undefined ? this.#end : { ...this.#end, ...base, head: base.position }
+    const start = importStart({ base, pruned }, this.#end, shown)
+    const before = { ...this.#end, ...start, head: start.position }
     for (const [index, { position }] of events.entries()) {
       const last = before.head + index
       if (position !== last + 1) throw notNext(shown, { position, head: last })
@@ -205,7 +207,8 @@ class PostgresWriter implements HistoryWriter {
     const end = endOf(plan, { ...before, recordedAt })
     const remarks = { spent, fences: [], notes: {}, cursors: [], duplicates: 0, head: end.head, recordedAt }
     const statements = [
-      ...(base === undefined ? [] : [baseStatement(this.#tenure, base)]),
+      ...(start.position > head ? [baseStatement(this.#tenure, start)] : []),
+      ...(pruned === undefined ? [] : [prunedStatement(this.#tenure, pruned)]),
       ...appendStatements(this.#tenure, { plan, end, exchange: this.#place.exchange }),
       ...remarkStatements(this.#tenure, remarks),
       ...(erasures.length === 0 ? [] : [erasuresStatement(this.#tenure, erasures)]),

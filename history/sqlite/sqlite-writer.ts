@@ -11,8 +11,8 @@ import { v7 as uuidv7 } from 'uuid'
 import { Checksum, encodeProperties, type Message, sequenceHeader, sequenceOf } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
 import { identityTaken, notNext } from '../import-conflict.ts'
+import { importStart } from '../import-start.ts'
 import { erasureOf, packedSequence, packProperties, packRecorded } from '../packed-properties.ts'
-import type { Checkpoint } from '../reader.ts'
 import { type EventRow, eventColumns, RowEvent } from '../stored-event.ts'
 import type { Appended, Batch, HistoryWriter, ImportBatch, NewEvent } from '../writer.ts'
 import { canonicalPath, FileIdentity } from './file-identity.ts'
@@ -208,11 +208,18 @@ class SqliteWriter implements HistoryWriter {
     return { head, checksum: hex, unidentified, recordedAt, recorded, duplicates, conflicts }
   }
 
-  #insertImported({ events, spent, erasures = [], base }: ImportBatch): State {
+  #insertImported({ events, spent, erasures = [], pruned, base }: ImportBatch): State {
     const before = this.#state
-    if (base !== undefined) this.#insertBase(base)
-    const checksum = new Checksum(base?.checksum ?? before.checksum)
-    let { head, unidentified } = base === undefined ? before : { ...base, head: base.position }
+    const start = importStart({ base, pruned }, before, this.#path)
+    if (start.position > before.head) {
+      this.#statements.insertCheckpoint.run(start.position, start.checksum, start.unidentified)
+    }
+    if (pruned !== undefined) {
+      const { first, last, checksum: sum, unidentified: unnamed, reason, at } = pruned
+      this.#statements.keepPruned.run(first, last, sum, unnamed, reason, at.getTime())
+    }
+    const checksum = new Checksum(start.checksum)
+    let { position: head, unidentified } = start
     let { recordedAt } = before
     for (const event of events) {
       const { position, source, id } = event
@@ -243,11 +250,6 @@ class SqliteWriter implements HistoryWriter {
     }
     this.#statements.settleImported.run({ head, before: before.head })
     return { head, checksum: hex, unidentified, recordedAt }
-  }
-
-  #insertBase({ position, checksum, unidentified }: Checkpoint): void {
-    if (this.#state.head > 0) throw notNext(this.#path, { position: position + 1, head: this.#state.head })
-    this.#statements.insertCheckpoint.run(position, checksum, unidentified)
   }
 
   /**
@@ -330,6 +332,9 @@ function prepareStatements(database: SqliteDatabase) {
     ),
     positionOf: database.prepare('SELECT position FROM events WHERE id = ? AND source = ?').pluck(),
     settle: database.prepare('UPDATE history SET settled = ?'),
+    keepPruned: database.prepare(
+      `INSERT INTO pruned (first, last, checksum, unidentified, reason, pruned_at) VALUES (?, ?, ?, ?, ?, ?)`,
+    ),
     keepErasure: database.prepare(
       `INSERT INTO erasures (number, subject, reason, erased_by, erased_at, events, last_position, finished)
        VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (number) DO NOTHING`,

@@ -12,6 +12,7 @@ import { differences } from './same-event.ts'
 import { spentIn } from './spent-runs.ts'
 import { missingErasures, readErasures } from './travelling-erasures.ts'
 import { keepNotes, readNotes } from './travelling-notes.ts'
+import { beginOf, readPruned } from './travelling-pruned.ts'
 
 export interface CopyOptions {
   /** The address of the history to write; it is made where there is none. No recorder may have it open. */
@@ -49,11 +50,12 @@ export async function copyHistory(
     const done = await writer.head()
     await missingErasures(copy, await readErasures(reader))
     await requireBeginning(reader, copy, { upTo: Math.min(done, summary.position), to })
-    const { first } = await reader.bounds()
-    const base = await reader.summary({ upTo: first - 1 })
-    const intake = await EventIntake.open({ writer, reader: copy, base })
-    const after = Math.max(done, first - 1)
-    const pages = new EventPages(reader, { after, upTo: summary.position, signal })
+    const begin = await beginOf(reader)
+    const base = await reader.summary({ upTo: begin - 1 })
+    const after = Math.max(done, begin - 1)
+    const pruned = await readPruned(reader, { after, upTo: summary.position })
+    const intake = await EventIntake.open({ writer, reader: copy, base, pruned })
+    const pages = new EventPages(reader, { after, upTo: summary.position, pruned, signal })
     for (let page = await pages.next(pageEvents); page !== undefined; page = await pages.next(pageEvents)) {
       const spent = [...page.spent].flatMap(([position, runs]) => spentIn(runs, position))
       await intake.take({
@@ -63,6 +65,7 @@ export async function copyHistory(
       })
       onProgress?.({ position: page.through, upTo: summary.position })
     }
+    await intake.finish()
     const erasures = await missingErasures(copy, await readErasures(reader))
     if (erasures.length > 0) await writer.import({ events: [], spent: [], erasures })
     await keepNotes(writer, await readNotes(reader))

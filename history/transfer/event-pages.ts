@@ -1,7 +1,7 @@
 /** A range of a history, page by page, with what travels along with its events. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { EventFilter } from '../event-filter.ts'
-import type { HistoryReader } from '../reader.ts'
+import type { HistoryReader, PrunedRange } from '../reader.ts'
 import type { StoredEvent } from '../stored-event.ts'
 import { type SpentRun, SpentRuns } from './spent-runs.ts'
 
@@ -25,6 +25,9 @@ export class EventPages {
   readonly #upTo: number
   readonly #signal: AbortSignal | undefined
   readonly #spent: SpentRuns
+  readonly #pruned: readonly PrunedRange[]
+  /** Came behind events that were pruned. */
+  readonly #left: SpentRun[] = []
   #after: number
   #isBegun = false
 
@@ -34,6 +37,8 @@ export class EventPages {
       readonly after: number
       readonly upTo: number
       readonly filter?: EventFilter | undefined
+      /** What was pruned between the two: it is passed over. */
+      readonly pruned: readonly PrunedRange[]
       /** Ends the reading, throwing its reason. */
       readonly signal?: AbortSignal | undefined
     },
@@ -42,6 +47,7 @@ export class EventPages {
     this.#filter = options.filter
     this.#upTo = options.upTo
     this.#signal = options.signal
+    this.#pruned = options.pruned
     this.#after = options.after
     this.#spent = new SpentRuns(reader, { head: options.upTo })
   }
@@ -61,10 +67,25 @@ export class EventPages {
   async #whole(limit: number): Promise<EventPage | undefined> {
     if (!this.#isBegun) await this.#spent.upTo(this.#after)
     this.#isBegun = true
-    const events = await this.#reader.read({ after: this.#after, upTo: this.#upTo, limit })
+    const range = this.#pruned.find(({ last }) => last > this.#after)
+    if (range !== undefined && range.first <= this.#after + 1) {
+      for (const [position, runs] of await this.#spent.upTo(range.last)) {
+        this.#left.push(
+          ...runs.map(([source, epoch, from, to]) => [source, epoch, from, to, position] as const),
+        )
+      }
+      return { events: [], through: range.last, spent: none }
+    }
+    const upTo = range === undefined ? this.#upTo : Math.min(this.#upTo, range.first - 1)
+    const events = await this.#reader.read({ after: this.#after, upTo, limit })
     const through = events.at(-1)?.position
     if (through === undefined) return undefined
-    return { events, through, spent: await this.#spent.upTo(through) }
+    const spent = new Map(await this.#spent.upTo(through))
+    if (this.#left.length > 0) {
+      const first = events[0]!.position
+      spent.set(first, [...this.#left.splice(0), ...(spent.get(first) ?? [])])
+    }
+    return { events, through, spent }
   }
 
   async #filtered(limit: number, filter: EventFilter): Promise<EventPage> {

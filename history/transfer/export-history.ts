@@ -16,6 +16,7 @@ import { draftPath, type Manifest, type ManifestPart, readManifest, writeManifes
 import { linesOf } from './page-lines.ts'
 import { readErasures } from './travelling-erasures.ts'
 import { readNotes } from './travelling-notes.ts'
+import { beginOf, readPruned } from './travelling-pruned.ts'
 
 export interface ExportOptions {
   /** A file, by its ending (`.jsonl`, `.ndjson`, `.json`, `.gz`), or a folder of parts. */
@@ -65,15 +66,14 @@ export async function exportHistory(
   try {
     await target.prepare()
     // A history may begin above 1.
-    const { first } = await reader.bounds()
-    const begin = Math.max(after, first - 1)
+    const begin = Math.max(after, (await beginOf(reader)) - 1)
     const wanted = { after: begin, upTo, filter: filter ?? null, gzip, partEvents, madeBy }
     const finished = await readManifest(target.manifestPath)
     if (finished !== undefined)
       return requireSame(finished, wanted, { to, exchange: await reader.exchange() })
     const draft = await beginOrGoOn(reader, target, wanted)
     const manifest = await writeParts(reader, target, draft, { signal, onProgress })
-    await requireNoErasureSince(reader, draft, to)
+    await requireNothingRemovedSince(reader, draft, to)
     await target.finish(manifest.parts)
     await writeManifest(target.manifestPath, manifest)
     await removeIfThere(draftPath(target.manifestPath))
@@ -97,7 +97,7 @@ async function beginOrGoOn(reader: HistoryReader, target: ExportTarget, wanted: 
     return draft
   }
   const draft = requireSame(found, wanted, { to: target.path, exchange })
-  await requireNoErasureSince(reader, draft, target.path)
+  await requireNothingRemovedSince(reader, draft, target.path)
   const head = await reader.summary({ upTo: draft.upTo })
   if (!isDeepStrictEqual(head, draft.head)) throw exists(target.path, 'of another history')
   if (await target.holds(draft.parts)) return draft
@@ -126,24 +126,28 @@ async function newManifest(
     head,
     notes: await readNotes(reader),
     erasures: (await readErasures(reader)).map((erasure) => ({ ...erasure, at: erasure.at.toISOString() })),
+    pruned: (await readPruned(reader, { after, upTo: head.position })).map((range) => ({
+      ...range,
+      at: range.at.toISOString(),
+    })),
     madeAt: new Date().toISOString(),
     parts: [],
   }
 }
 
-/** Parts that were closed before an erasure have what it has emptied. */
-async function requireNoErasureSince(reader: HistoryReader, draft: Manifest, to: string): Promise<void> {
+/** Parts that were closed before an erasure have what it has emptied, and likewise what was pruned. */
+async function requireNothingRemovedSince(reader: HistoryReader, draft: Manifest, to: string): Promise<void> {
+  const { after, upTo } = draft
   const erasures = (await readErasures(reader)).map(({ number }) => number)
-  if (
-    isDeepStrictEqual(
-      erasures,
-      draft.erasures.map(({ number }) => number),
-    )
-  )
-    return
+  const pruned = (await readPruned(reader, { after, upTo })).map(({ first, last }) => [first, last])
+  const before = {
+    erasures: draft.erasures.map(({ number }) => number),
+    pruned: draft.pruned.map(({ first, last }) => [first, last]),
+  }
+  if (isDeepStrictEqual({ erasures, pruned }, before)) return
   throw new HistoryError(
     'HISTORY_EXPORT_EXISTS',
-    `${to} holds what was erased in the history since the export was begun: delete it and begin again`,
+    `${to} holds what was erased or pruned in the history since the export was begun: delete it and begin again`,
   )
 }
 
@@ -180,7 +184,8 @@ async function writeParts(
   const { upTo, partEvents } = draft
   const filter = draft.filter ?? undefined
   const after = draft.parts.at(-1)?.to ?? draft.after
-  const pages = new EventPages(reader, { after, upTo, filter, signal })
+  const pruned = draft.pruned.map((range) => ({ ...range, at: new Date(range.at) }))
+  const pages = new EventPages(reader, { after, upTo, filter, pruned, signal })
   const checksum = new Checksum(draft.checksum)
   let manifest = draft
   for (;;) {
@@ -231,10 +236,10 @@ async function nextWithEvents(pages: EventPages, limit: number): Promise<EventPa
 }
 
 /** What was read must be what was recorded: an export of a history that was tampered with is none. */
-function requireSums({ filter, checksum, base, head, exchange }: Manifest): void {
+function requireSums({ filter, checksum, base, head, pruned, exchange }: Manifest): void {
   if (filter !== null) return
   const sum = new Checksum(base.checksum)
-  sum.addAll(checksum)
+  for (const part of [checksum, ...pruned.map((range) => range.checksum)]) sum.addAll(part)
   if (sum.toString() === head.checksum) return
   throw new HistoryError(
     'HISTORY_CORRUPT',

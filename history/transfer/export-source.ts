@@ -171,10 +171,15 @@ class ManifestSource implements ExportSource {
   }
 }
 
-function reasonAgainst(text: string, { exchange, filter }: Manifest, expected: number): string | undefined {
+function reasonAgainst(
+  text: string,
+  { exchange, filter, pruned }: Manifest,
+  expected: number,
+): string | undefined {
   try {
     const { position } = readEventLine(text, { exchange })
-    return filter !== null || position === expected ? undefined : `has position ${position}, not ${expected}`
+    const isDense = filter === null && pruned.length === 0
+    return !isDense || position === expected ? undefined : `has position ${position}, not ${expected}`
   } catch (error) {
     if (error instanceof TypeError) return error.message
     throw error

@@ -95,6 +95,7 @@ export async function importHistory({
       await take.page(page.value)
       await nextTurn()
     }
+    await take.finish()
     if (manifest !== undefined) await keepNotes(writer, manifest.notes)
     if (manifest !== undefined && !isAppended) await writer.import({ events: [], spent: [], erasures })
     if (manifest !== undefined && !isAppended) await requireSums(reader, manifest, history)
@@ -160,6 +161,8 @@ function eventOf(page: SourcePage, index: number, exchange: string): LineEvent {
 
 interface Take {
   page(page: EventsPage): Promise<void>
+  /** Call it once, behind the last page. */
+  finish(): Promise<void>
   counts(): Pick<Imported, 'imported' | 'present' | 'conflicts'>
 }
 
@@ -168,7 +171,8 @@ async function importer(
   reader: HistoryReader,
   manifest: Manifest | undefined,
 ): Promise<Take> {
-  const intake = await EventIntake.open({ writer, reader, base: manifest?.base })
+  const pruned = (manifest?.pruned ?? []).map((range) => ({ ...range, at: new Date(range.at) }))
+  const intake = await EventIntake.open({ writer, reader, base: manifest?.base, pruned })
   return {
     async page({ source, events, lines }) {
       const recorded = events.map((event, index) => requirePosition(event, source, lines[index]!))
@@ -177,6 +181,7 @@ async function importer(
       )
       await intake.take({ events: recorded, spent, nameOf: (index) => lineName(source, lines[index]!) })
     },
+    finish: () => intake.finish(),
     counts: () => ({ ...intake.counts, conflicts: 0 }),
   }
 }
@@ -204,6 +209,7 @@ function appender(writer: HistoryWriter, exchange: string): Take {
       present += appended.duplicates
       conflicts += appended.conflicts
     },
+    async finish() {},
     counts: () => ({ imported, present, conflicts }),
   }
 }

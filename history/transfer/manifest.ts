@@ -6,7 +6,7 @@ import { open, readFile, rename } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { HistoryError } from '../errors.ts'
 import type { EventFilter } from '../event-filter.ts'
-import type { Erasure, HistorySummary } from '../reader.ts'
+import type { Erasure, HistorySummary, PrunedRange } from '../reader.ts'
 import type { Notes } from './travelling-notes.ts'
 
 /** Events in a row, in a file of their own or in a stretch of one. */
@@ -27,6 +27,11 @@ export interface ManifestPart {
 
 /** As `Erasure`, with its time as a text. */
 export interface ManifestErasure extends Omit<Erasure, 'at'> {
+  readonly at: string
+}
+
+/** As `PrunedRange`, with its time as a text. */
+export interface ManifestPruned extends Omit<PrunedRange, 'at'> {
   readonly at: string
 }
 
@@ -52,6 +57,8 @@ export interface Manifest {
   readonly notes: Notes
   /** The records of what was erased; `at` in RFC 3339. The lines of these events say which, and are empty. */
   readonly erasures: readonly ManifestErasure[]
+  /** Positions that retention had removed, in order; `at` in RFC 3339. */
+  readonly pruned: readonly ManifestPruned[]
   readonly madeAt: string
   /** The program and its version. */
   readonly madeBy: string
@@ -121,8 +128,21 @@ function reasonAgainst(value: unknown): string | undefined {
   if (!isTable(value) || value.format !== 'backstory-export') return 'it is of another format'
   if (value.version !== 1)
     return `it is of version ${String(value.version)}, which this backstory does not read`
-  const { exchange, filter, gzip, checksum, base, head, madeAt, madeBy, notes, erasures, parts, ...numbers } =
-    value
+  const {
+    exchange,
+    filter,
+    gzip,
+    checksum,
+    base,
+    head,
+    madeAt,
+    madeBy,
+    notes,
+    erasures,
+    pruned,
+    parts,
+    ...numbers
+  } = value
   const isShaped =
     [exchange, madeAt, madeBy].every((text) => typeof text === 'string') &&
     typeof gzip === 'boolean' &&
@@ -131,6 +151,8 @@ function reasonAgainst(value: unknown): string | undefined {
     Object.values(notes).every((note) => typeof note === 'string') &&
     Array.isArray(erasures) &&
     erasures.every(isErasure) &&
+    Array.isArray(pruned) &&
+    pruned.every(isPruned) &&
     isChecksum(checksum) &&
     [base, head].every(isSummary) &&
     [numbers.after, numbers.upTo, numbers.count, numbers.partEvents].every(isCount) &&
@@ -143,11 +165,24 @@ function reasonAgainst(value: unknown): string | undefined {
   let last = manifest.after
   for (const { from, to, count, file } of manifest.parts) {
     if (from <= last || to < from || count > to - from + 1) return `the positions of ${file} are not in order`
-    if (filter === null && (from !== last + 1 || count !== to - from + 1))
-      return `positions before ${from} are missing`
+    const isWhole = isPrunedAway(manifest, last, from) && heldIn(manifest, from, to) === count
+    if (filter === null && !isWhole) return `positions before or in ${file} are missing`
     last = to
   }
   return last > manifest.upTo ? `its parts go beyond ${manifest.upTo}` : undefined
+}
+
+/** Whether nothing but pruned positions lies between two. */
+function isPrunedAway(manifest: Manifest, after: number, before: number): boolean {
+  return heldIn(manifest, after + 1, before - 1) === 0
+}
+
+/** Positions of a range that were not pruned. */
+function heldIn({ pruned }: Manifest, from: number, to: number): number {
+  return pruned.reduce(
+    (held, { first, last }) => held - Math.max(0, Math.min(last, to) - Math.max(first, from) + 1),
+    to - from + 1,
+  )
 }
 
 function isPart(value: unknown): boolean {
@@ -163,6 +198,13 @@ function isPart(value: unknown): boolean {
     /^[0-9a-f]{64}$/.test(sha256) &&
     [offset, bytes, from, to, count].every(isCount)
   )
+}
+
+function isPruned(value: unknown): boolean {
+  if (!isTable(value) || !isChecksum(value.checksum)) return false
+  const { reason, at, first, last, unidentified } = value
+  const isTime = typeof at === 'string' && !Number.isNaN(Date.parse(at))
+  return isTime && typeof reason === 'string' && [first, last, unidentified].every(isCount)
 }
 
 function isErasure(value: unknown): boolean {

@@ -3,6 +3,7 @@ import type { EventFilter } from '../event-filter.ts'
 import { eventLineWith } from '../event-line.ts'
 import type { HistoryReader } from '../reader.ts'
 import { type EventPage, EventPages, type TransferProgress } from './event-pages.ts'
+import { readPruned } from './travelling-pruned.ts'
 
 const pageEvents = 1_000
 
@@ -41,7 +42,8 @@ export async function* exportLines(
 ): AsyncGenerator<string, void, void> {
   const { head } = await reader.bounds()
   const end = Math.min(upTo ?? head, head)
-  const pages = new EventPages(reader, { after, upTo: end, filter, signal })
+  const pruned = await readPruned(reader, { after, upTo: end })
+  const pages = new EventPages(reader, { after, upTo: end, filter, pruned, signal })
   for (let page = await pages.next(pageEvents); page !== undefined; page = await pages.next(pageEvents)) {
     if (page.events.length > 0) yield linesOf(page)
     onProgress?.({ position: page.through, upTo: end })

@@ -4,8 +4,11 @@
  */
 import type { HistoryReader, SpentSequence } from '../reader.ts'
 
-/** `[source, epoch, from, to]`, both numbers inclusive. */
-export type SpentRun = readonly [source: string, epoch: string, from: number, to: number]
+/**
+ * `[source, epoch, from, to]`, both numbers inclusive; and the position behind which they came, where the event
+ * there was pruned, so that they travel with the next one.
+ */
+export type SpentRun = readonly [source: string, epoch: string, from: number, to: number, position?: number]
 
 const pageLength = 1_000
 
@@ -78,9 +81,9 @@ export function spentOf(text: string, position: number): Omit<SpentSequence, 'nu
 }
 
 export function spentIn(runs: readonly SpentRun[], position: number): Omit<SpentSequence, 'number'>[] {
-  return runs.flatMap(([source, epoch, from, to]) =>
+  return runs.flatMap(([source, epoch, from, to, at = position]) =>
     Array.from({ length: to - from + 1 }, (_, index) => ({
-      position,
+      position: at,
       source,
       epoch,
       sequence: from + index,
@@ -101,8 +104,9 @@ function parse(text: string): unknown {
 }
 
 function isRun(run: unknown): run is SpentRun {
-  if (!Array.isArray(run) || run.length !== 4) return false
-  const [source, epoch, from, to] = run as unknown[]
+  if (!Array.isArray(run) || run.length < 4 || run.length > 5) return false
+  const [source, epoch, from, to, position = 1] = run as unknown[]
+  if (!Number.isSafeInteger(position)) return false
   if (typeof source !== 'string' || typeof epoch !== 'string') return false
   if (!Number.isSafeInteger(from) || !Number.isSafeInteger(to)) return false
   return (

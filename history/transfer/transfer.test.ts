@@ -332,8 +332,27 @@ test('what was erased stays so in all that is made of the history, with the reco
   })
   await assert.rejects(exportHistory(reader, { to: path('begun'), partEvents: 50 }), {
     code: 'HISTORY_EXPORT_EXISTS',
-    message: /erased in the history since/,
+    message: /erased or pruned in the history since/,
   })
+})
+
+test('what was pruned stays so in all that is made of the history, and its sums hold', async (t) => {
+  const { history, path, reader } = await hostileHistory(t)
+  await exportHistory(reader, { to: path('before') })
+  await using keeper = await openHistoryKeeper({ history })
+  await keeper.prune({ keepEvents: 300, force: true })
+  await keeper.prune({ type: 'order.paid', keepEvents: 5, force: true })
+  await exportHistory(reader, { to: path('after'), partEvents: 40 })
+  await importHistory({ from: path('after'), history: path('new.db') })
+  await assertSame(t, history, path('new.db'))
+  const moved = openReader(t, path('new.db'))
+  const ranges = await reader.pruned({ after: 0, limit: 999 })
+  assert.ok(ranges.length > 50 && ranges[0]!.first === 1)
+  assert.deepEqual(await moved.pruned({ after: 0, limit: 999 }), ranges)
+  await copyHistory(reader, { to: path('copy.db') })
+  await assertSame(t, history, path('copy.db'))
+  const { present, imported } = await importHistory({ from: path('before'), history: path('new.db') })
+  assert.deepEqual([present, imported], [338, 0], 'an older export does not bring it back')
 })
 
 test('verify names what is wrong, by position', async (t) => {
