@@ -67,6 +67,23 @@ test('a subject is erased on a disk that is full to its last byte', { skip: noSm
   await keeper.close()
 })
 
+test('a history is pruned on a disk that is full to its last byte', { skip: noSmallDisk }, async (t) => {
+  const disk = smallDisk(t, { mebibytes: 32 })
+  const path = join(disk.folder, 'history.db')
+  const writer = await openSqliteWriter({ path, exchange: 'orders' })
+  await keepReserve(path, small)
+  const head = await appendUntilFull(writer)
+  await writer.close()
+  disk.fill()
+  const keeper = await openSqliteKeeper({ path })
+  const { events } = await keeper.prune({ keepEvents: 1_000 })
+  await keeper.close()
+  assert.equal(events, head - 1_000)
+  const next = await openSqliteWriter({ path, exchange: 'orders' })
+  await next.append(batchOf(1_000, 'after'))
+  await next.close()
+})
+
 test('without a reserve a full disk is told, with what to do', { skip: noSmallDisk }, async (t) => {
   const disk = smallDisk(t, { mebibytes: 8 })
   const path = join(disk.folder, 'history.db')

@@ -66,8 +66,8 @@ export async function lockFile(path: string): Promise<{ release(): void } | unde
     await mkdir(dirname(path), { recursive: true })
     const database = new Driver(path, { timeout: 0 })
     try {
-      // Nothing is ever written there; a journal would need room on a disk that may be full.
-      database.pragma('journal_mode = OFF')
+      // Nothing is ever written there; a journal file would need room on a disk that may be full.
+      database.pragma('journal_mode = MEMORY')
       database.exec('BEGIN EXCLUSIVE')
       return { release: () => database.close() }
     } catch (error) {
