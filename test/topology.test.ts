@@ -16,6 +16,7 @@ import {
   declareTopology,
   historyQueueOf,
   lintTopology,
+  openPublisher,
   planTopology,
   type QueueToDeclare,
   startRecorder,
@@ -533,3 +534,13 @@ for (const [line, message] of [
     assert.doesNotMatch(stderr, /hunter2/)
   })
 }
+
+test('partitions on a broker without their plugin are refused for good, with the command that enables it', async (t) => {
+  const broker = connectBroker({ url: managed.url })
+  t.after(() => broker.close())
+  const publisher = openPublisher({ broker, exchange: uniqueName(), partitions: 2, source: '/shop' })
+  await assert.rejects(publisher.publish({ type: 'placed' }), {
+    code: 'BROKER_PLUGIN_MISSING',
+    message: /rabbitmq-plugins enable rabbitmq_sharding/,
+  })
+})

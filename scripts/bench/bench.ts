@@ -23,6 +23,8 @@ import { bootstrap } from './rows/bootstrap.ts'
 import { bootstrapPostgres } from './rows/bootstrap-postgres.ts'
 import { feed } from './rows/feed.ts'
 import { latency } from './rows/latency.ts'
+import { partitionsRow } from './rows/partitions.ts'
+import { partitionsPostgres } from './rows/partitions-postgres.ts'
 import { publish } from './rows/publish.ts'
 import { record } from './rows/record.ts'
 import { relay } from './rows/relay.ts'
@@ -38,6 +40,8 @@ const rows: Record<RowName, Row> = {
   'bootstrap-postgres': bootstrapPostgres,
   latency,
   feed,
+  partitions: partitionsRow,
+  'partitions-postgres': partitionsPostgres,
 }
 
 process.exitCode = await main()

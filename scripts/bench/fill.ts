@@ -8,19 +8,24 @@ const confirmEvery = 2_000
 const historyBatch = 1_000
 
 /** A message as our publisher makes it. */
-function orderMessage(number: number, exchange: string): Message {
-  return toMessage(orderEvent(number), { exchange, source })
+function orderMessage(number: number, exchange: string, partitions?: number): Message {
+  return toMessage(orderEvent(number), { exchange, source, partitions })
 }
 
 /** Publishes orders through an exchange, or where `queue` is given straight to it, all confirmed. */
 export async function fillQueue(
   broker: Broker,
-  { exchange, queue, events }: { exchange: string; queue?: string; events: number },
+  {
+    exchange,
+    queue,
+    events,
+    partitions,
+  }: { exchange: string; queue?: string; events: number; partitions?: number },
 ): Promise<void> {
   const channel = await broker.openChannel({ confirm: true })
   try {
     for (let number = 0; number < events; number++) {
-      const message = orderMessage(number, exchange)
+      const message = orderMessage(number, exchange, partitions)
       const routed = queue === undefined ? message : { ...message, exchange: '', routingKey: queue }
       if (!channel.publish(routed)) await channel.drained()
       if (number % confirmEvery === confirmEvery - 1) await channel.raw.waitForConfirms()

@@ -14,10 +14,14 @@ export interface BenchOptions {
   readonly brokerUrl: string | undefined
 }
 
+/** They measure what a machine with more processors gains. */
+const namedOnly: readonly RowName[] = ['partitions', 'partitions-postgres']
+
 export const usage = `npm run bench -- [options]
 
-  --rows NAMES    Rows to measure, separated by commas. Default: all, which are
+  --rows NAMES    Rows to measure, separated by commas, of
                   ${rowNames.join(', ')}.
+                  Default: all but ${namedOnly.join(' and ')}.
   --rounds N      Rounds of each, after one that does not count. Default 5.
   --events N      Events a round. Default: each row's own.
   --quick         Some seconds instead of minutes: one short round. The figures mean nothing.
@@ -68,7 +72,7 @@ export function parseOptions(args: readonly string[]): BenchOptions | undefined 
 }
 
 function parseRows(text: string | undefined): readonly RowName[] {
-  if (text === undefined) return rowNames
+  if (text === undefined) return rowNames.filter((name) => !namedOnly.includes(name))
   return text.split(',').map((name) => {
     const row = rowNames.find((known) => known === name.trim())
     if (row === undefined) throw new TypeError(`Expected --rows from ${rowNames.join(', ')}, got ${name}`)

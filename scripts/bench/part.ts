@@ -22,6 +22,17 @@ export interface Part {
   close(): Promise<void>
 }
 
+/** Rounds of several parts that ran beside each other, as one. */
+export function together(rounds: readonly Round[]): Round {
+  const sum = (read: (round: Round) => number) => rounds.reduce((total, round) => total + read(round), 0)
+  return {
+    events: sum(({ events }) => events),
+    ms: Math.max(...rounds.map(({ ms }) => ms)),
+    cpuMs: sum(({ cpuMs }) => cpuMs),
+    residentMiB: sum(({ residentMiB }) => residentMiB),
+  }
+}
+
 /** @throws Error where the work was not done as it was to be. */
 export function requireCount(what: string, { found, expected }: { found: number; expected: number }): void {
   if (found !== expected) throw new Error(`Expected ${expected} ${what}, got ${found}`)

@@ -19,6 +19,8 @@ export const rowNames = [
   'bootstrap-postgres',
   'latency',
   'feed',
+  'partitions',
+  'partitions-postgres',
 ] as const
 
 export type RowName = (typeof rowNames)[number]

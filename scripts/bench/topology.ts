@@ -1,6 +1,12 @@
 /** Names of the bench's own in the broker, and their removal. */
 import { randomBytes } from 'node:crypto'
-import { type Broker, deadQueueOf, declareTopology, historyQueueOf } from '../../broker/index.ts'
+import {
+  type Broker,
+  deadQueueOf,
+  declareTopology,
+  historyQueueOf,
+  partitionExchangesOf,
+} from '../../broker/index.ts'
 import type { Bench } from './row.ts'
 
 /** Declares an exchange with its history queue; both are gone after the row. */
@@ -8,6 +14,18 @@ export async function benchExchange({ broker, atEnd }: Bench): Promise<string> {
   const exchange = `bench-${randomBytes(4).toString('hex')}`
   await declareTopology(broker, { exchange })
   atEnd(() => remove(broker, { exchange, queues: queuesOf(exchange) }))
+  return exchange
+}
+
+/** Names an exchange to be parted; it and its partitions are gone after the row. */
+export async function benchPartitions({ broker, atEnd }: Bench, partitions: number): Promise<string> {
+  const exchange = `bench-${randomBytes(4).toString('hex')}`
+  atEnd(async () => {
+    for (const name of [exchange, `${exchange}.partitions`])
+      await remove(broker, { exchange: name, queues: [] })
+    for (const name of partitionExchangesOf(exchange, partitions))
+      await remove(broker, { exchange: name, queues: queuesOf(name) })
+  })
   return exchange
 }
 

@@ -23,7 +23,7 @@ export async function open({ url, exchange, events, folder }: RecorderSetup): Pr
   return {
     async round() {
       round += 1
-      const path = join(folder, `history-${round}.db`)
+      const path = join(folder, `${exchange}-${round}.db`)
       const started = performance.now()
       const recorder = startRecorder({ broker, exchange, history: path })
       await recorder.started()

@@ -1,8 +1,8 @@
 /** Bootstrap of a consumer into a table of PostgreSQL, beside Emmett's rebuild of the same projection. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { openPostgres } from '../../../history/index.ts'
 import { startPrivatePostgres } from '../../services/private-postgres.ts'
+import { newDatabase } from '../new-database.ts'
 import { recordedExchange } from '../recorded-exchange.ts'
 import type { Absent, Peer, Row } from '../row.ts'
 
@@ -34,14 +34,4 @@ export const bootstrapPostgres: Row = {
       peers: [await emmett()],
     }
   },
-}
-
-/** @returns Its URL. */
-async function newDatabase(server: string, name: string): Promise<string> {
-  const client = await openPostgres(server, { name: 'backstory bench' })
-  await client.query(`CREATE DATABASE ${name}`)
-  await client.end()
-  const url = new URL(server)
-  url.pathname = `/${name}`
-  return url.href
 }

@@ -1,0 +1,37 @@
+/**
+ * Two consumers into tables of one PostgreSQL server, a process each with half of the events, as two instances
+ * work on two partitions, beside one with all of them.
+ */
+import { startPrivatePostgres } from '../../services/private-postgres.ts'
+import { newDatabase } from '../new-database.ts'
+import { together } from '../part.ts'
+import type { PartProcess } from '../part-process.ts'
+import { recordedExchange } from '../recorded-exchange.ts'
+import type { Row } from '../row.ts'
+
+export const partitionsPostgres: Row = {
+  name: 'partitions-postgres',
+  path: 'bootstrap of a consumer of 2 partitions into PostgreSQL',
+  events: { usual: 30_000, quick: 1_000 },
+  async prepare(bench) {
+    const { say, atEnd, events } = bench
+    const server = await startPrivatePostgres({ say })
+    atEnd(() => server.stop())
+    const start = async (name: string, share: number) => {
+      const exchange = await recordedExchange({ ...bench, events: share })
+      const store = await newDatabase(server.url, name)
+      return await bench.start('bootstrap-postgres', { ...exchange, store })
+    }
+    const one = await start('one', events)
+    const halves = [Math.floor(events / 2), Math.ceil(events / 2)]
+    const parts: PartProcess[] = []
+    for (const [index, share] of halves.entries()) parts.push(await start(`half_${index}`, share))
+    return {
+      ours: {
+        label: 'two instances, a partition each',
+        run: async () => together(await Promise.all(parts.map((part) => part.round()))),
+      },
+      peers: [{ label: 'one instance, not parted', target: undefined, run: () => one.round() }],
+    }
+  },
+}
