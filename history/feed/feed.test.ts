@@ -41,10 +41,9 @@ test('events come as CloudEvents in position order, and a mark says how far', as
     last: { through: 703, first: 1, head: 703 },
   })
   const whole = await all(lines(events))
-  assert.deepEqual(
-    whole.positions,
-    Array.from({ length: 703 }, (_, index) => index + 1),
-  )
+  const everyPosition = Array.from({ length: 703 }, (_, index) => index + 1)
+  assert.deepEqual(whole.positions, everyPosition)
+  assert.deepEqual((await all(lines(`${events}?order=newest`))).positions, everyPosition.toReversed())
 })
 
 test('a filter that lets nothing through moves the mark all the same', async (t) => {

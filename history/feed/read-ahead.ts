@@ -70,10 +70,8 @@ export class ReadAhead {
 
   async #refill({ after, upTo, limit }: Required<Page>): Promise<void> {
     const coming = this.#coming.shift()
-    let fetched = coming?.after === after ? await coming.fetched : undefined
-    if (fetched === undefined || fetched.events.length === 0) {
-      fetched = await this.#fetch({ after, upTo, limit: Math.max(limit, aheadEvents) })
-    }
+    const ahead = coming?.after === after ? await coming.fetched : undefined
+    const fetched = ahead ?? (await this.#fetch({ after, upTo, limit: Math.max(limit, aheadEvents) }))
     const { events, isEnd } = fetched
     this.#events = events
     this.#taken = 0
