@@ -80,6 +80,7 @@ export {
   type ParkReason,
   type Part,
   type Phase,
+  partitionDefinitions,
   type ReactContext,
   type Reaction,
   type RebuildOptions,

@@ -45,6 +45,7 @@ export type {
 } from './parking/parked-events.ts'
 export type { ParkedError, ParkedEvent, ParkingCounts, ParkReason, Part } from './parking/parking.ts'
 export { type RedriveOptions, type RedriveProgress, redriveParked } from './parking/redrive-parked.ts'
+export { partitionDefinitions } from './partitions/partition-definition.ts'
 export {
   type RebuildOptions,
   type RebuildProgress,

@@ -3,19 +3,25 @@
  * refused by everyone who knows the first. What is killed is in test/long.
  */
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import Database from 'better-sqlite3'
 import {
   auditPartitions,
+  type ConsumerAudit,
   openHistory,
   openPublisher,
   type Recorder,
+  rebuildConsumer,
   startConsumer,
   startRecorder,
 } from '../index.ts'
+import { runCli } from '../scripts/cli/run-cli.fixture.ts'
 import { effectsConsumer, readEffects } from './fixtures/effects.ts'
 import { newExchange } from './fixtures/exchange.ts'
 import { startFlow } from './fixtures/flow.ts'
+import { forgetEvent } from './fixtures/forget-event.ts'
 import {
   assertPartitionsEqualInTheEnd,
   assertSubjectsApart,
@@ -139,6 +145,77 @@ test('a store that has the consumer without partitions, and an exchange that is 
   await assert.rejects(recorder.started(), {
     code: 'BROKER_TOPOLOGY_MISMATCH',
     message: /recorded whole/,
+  })
+})
+
+test('an audit of a consumer names what each partition has missed, and after a repair only that is applied', async (t) => {
+  const place = await recorded(t, { partitions: 2 })
+  const { url: broker, exchange, exchanges, history, historyOf, folder: cwd } = place
+  const store = place.store(consumer)
+  writeFileSync(
+    join(cwd, 'production.ts'),
+    `import { defineConsumer } from '${new URL('../index.ts', import.meta.url)}'
+    export default defineConsumer({
+      name: '${consumer}',
+      exchange: '${exchange}',
+      partitions: 2,
+      prepare: (database) => database.exec('CREATE TABLE IF NOT EXISTS done (id TEXT)') && database,
+      on: { '*': ({ id }, { tx }) => void tx.prepare('INSERT INTO done VALUES (?)').run(id) },
+    })`,
+  )
+  await using publisher = openPublisher({ broker, exchange, partitions: 2, source: '/shop' })
+  await Promise.all(
+    Array.from({ length: 40 }, (_one, n) =>
+      publisher.publish({ type: 'placed', subject: String(n), id: `e${n}` }),
+    ),
+  )
+  const { default: definition } = await import(join(cwd, 'production.ts'))
+  const run = async () => {
+    await using running = await startConsumer(definition, {
+      broker,
+      history,
+      store,
+      settleMs: 0,
+      auditMs: 10,
+    })
+    await until('it is at the heads', () => running.status.phase === 'live' && running.status.cursor === 40)
+  }
+  const audited = async (...more: readonly string[]) => {
+    const line = ['--consumer', 'production.ts', '--history', 'history.db', '--json', ...more]
+    const { code, stdout, stderr } = await runCli(['audit', ...line], { cwd })
+    assert.ok(code < 2, stderr)
+    return { code, audit: JSON.parse(stdout) as ConsumerAudit & { partitions: ConsumerAudit[] } }
+  }
+  const missing = ({ partitions }: { partitions: ConsumerAudit[] }) =>
+    partitions.map((one) => [one.certificate.consumer, one.missing.events.map(({ id }) => id)])
+
+  await run()
+  const clean = await audited()
+  assert.equal(clean.code, 0)
+  assert.deepEqual(missing(clean.audit), [
+    ['production-1', []],
+    ['production-2', []],
+  ])
+  await using reader = openHistory({ history: historyOf(2), exchange: exchanges[1]! })
+  const { source, id, position } = (await reader.at(3))!
+  forgetEvent(store, { consumer: 'production-2', source, id, position })
+  const first = await audited(exchanges[0]!)
+  assert.equal(first.code, 0, 'the first partition alone')
+  const found = await audited('--repair')
+  assert.equal(found.code, 1)
+  assert.deepEqual(missing(found.audit), [
+    ['production-1', []],
+    ['production-2', [id]],
+  ])
+  await run()
+  assert.equal((await audited()).code, 0)
+  const database = new Database(store, { readonly: true })
+  const twice = database.prepare('SELECT id FROM done GROUP BY id HAVING count(*) > 1').pluck().all()
+  database.close()
+  assert.deepEqual(twice, [id], 'its effect was left where it was')
+  await assert.rejects(rebuildConsumer(definition, { store, history }), {
+    code: 'CONSUMER_REBUILD_UNSUPPORTED',
+    message: /has partitions/,
   })
 })
 

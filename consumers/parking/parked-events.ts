@@ -14,6 +14,8 @@ export type ParkedState = 'parked' | 'discarded' | 'mended'
 /** A parked event without its message; its error comes without its stack. */
 export interface ParkedEntry extends Omit<ParkedEvent, 'message' | 'version'> {
   readonly state: ParkedState
+  /** Of a consumer with partitions, which has it, such as `production-2`; else undefined. */
+  readonly consumer?: string
 }
 
 export interface ParkedAction {

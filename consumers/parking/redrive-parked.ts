@@ -16,6 +16,7 @@ import {
 import { HandlerTable } from '../handler-table.ts'
 import type { Clock } from '../link.ts'
 import { openStore } from '../open-store.ts'
+import { partitionDefinitions } from '../partitions/partition-definition.ts'
 import { Reactor } from '../reactor.ts'
 import type { ConsumerStore } from '../store.ts'
 
@@ -38,7 +39,8 @@ export interface RedriveOptions {
 }
 
 /**
- * Applies, and lets react, what is due and what waits behind it, until nothing is due or the signal is aborted.
+ * Applies, and lets react, what is due and what waits behind it, until nothing is due or the signal is aborted;
+ * of a consumer with partitions, in one after the other.
  *
  * @throws ConsumerError `CONSUMER_LOCKED` where the consumer runs: it does by itself what this does;
  *   `CONSUMER_STORE_FOREIGN`, `CONSUMER_STORE_UNAVAILABLE`; what the definition's `prepare` throws.
@@ -47,7 +49,18 @@ export async function redriveParked<
   Events extends Catalog,
   Tx = SqliteDatabase,
   Database extends StoreDatabase = SqliteDatabase,
->(
+>(definition: ConsumerDefinition<Events, Tx, Database>, options: RedriveOptions): Promise<RedriveProgress> {
+  checkDefinition(definition)
+  let done = nothingDone
+  for (const own of partitionDefinitions(definition)) {
+    const before = done
+    const onProgress = (progress: RedriveProgress) => options.onProgress?.(sum(before, progress))
+    done = sum(before, await redriveOne(own, { ...options, onProgress }))
+  }
+  return done
+}
+
+async function redriveOne<Events extends Catalog, Tx, Database extends StoreDatabase>(
   definition: ConsumerDefinition<Events, Tx, Database>,
   {
     store: address,
@@ -56,7 +69,6 @@ export async function redriveParked<
     logger = silentLogger,
   }: RedriveOptions,
 ): Promise<RedriveProgress> {
-  checkDefinition(definition)
   const { name: consumer, exchange, prepare } = definition
   const store = await openStore<Tx, Database>(address, {
     consumer,
@@ -65,7 +77,7 @@ export async function redriveParked<
   })
   try {
     await store.acquire(signal, { standby: false })
-    if (signal.aborted) return { applied: 0, reacted: 0, failed: 0 }
+    if (signal.aborted) return nothingDone
     const handlers = new HandlerTable<Tx>(definition as ConsumerDefinition<Catalog, Tx, Database>)
     const parking = resolveParking(definition.parking)
     return await redrive({ consumer, store, handlers, parking, signal, logger, onProgress })
@@ -93,17 +105,14 @@ async function redrive<Tx>({
   reactor.begin({ isCareful: !isOrderly(applier.state) })
   // Whoever dies at work has not stopped in order.
   await applier.enter('replaying')
-  let progress: RedriveProgress = { applied: 0, reacted: 0, failed: 0 }
+  let progress = nothingDone
   try {
     while (!signal.aborted) {
       const { applied, failed } = await applier.redrive({ limit: batch })
       const reactions = handlers.reacts ? await reactor.step() : nothingReacted
       if (applied + failed + reactions.done + reactions.failed + reactions.behind === 0) break
-      progress = {
-        applied: progress.applied + applied,
-        reacted: progress.reacted + reactions.done,
-        failed: progress.failed + failed + reactions.failed,
-      }
+      const step = { applied, reacted: reactions.done, failed: failed + reactions.failed }
+      progress = sum(progress, step)
       onProgress?.(progress)
       // SQLite answers without leaving this turn: signals and timers need one of their own.
       await nextTurn()
@@ -113,6 +122,16 @@ async function redrive<Tx>({
   }
   await applier.enter('stopped')
   return progress
+}
+
+const nothingDone: RedriveProgress = { applied: 0, reacted: 0, failed: 0 }
+
+function sum(one: RedriveProgress, other: RedriveProgress): RedriveProgress {
+  return {
+    applied: one.applied + other.applied,
+    reacted: one.reacted + other.reacted,
+    failed: one.failed + other.failed,
+  }
 }
 
 /** No live event waits for its turn meanwhile. */

@@ -10,14 +10,15 @@ import type { Catalog } from '../../events/index.ts'
 import { type ConsumerDefinition, checkDefinition, type StoreDatabase } from '../definition.ts'
 
 /**
- * The definitions for all partitions, in order.
+ * The consumers that a definition stands for: one for each partition, in order; without partitions itself.
  *
  * @throws TypeError where a name becomes too long.
  */
 export function partitionDefinitions<Events extends Catalog, Tx, Database extends StoreDatabase>(
   definition: ConsumerDefinition<Events, Tx, Database>,
-  partitions: number,
 ): ConsumerDefinition<Events, Tx, Database>[] {
+  const { partitions } = definition
+  if (partitions === undefined) return [definition]
   return partitionExchangesOf(definition.exchange, partitions).map((exchange, index) => {
     const name = `${definition.name}-${index + 1}`
     // It has what the definition has, be that an object of a class.

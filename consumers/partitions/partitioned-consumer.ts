@@ -52,7 +52,7 @@ export async function startPartitionedConsumer<Events extends Catalog, Tx, Datab
   const turns = isShared ? undefined : new Turns()
   const base = isShared ? preparingAlone(definition) : definition
   const histories: HistoryReader[] = []
-  const seats = partitionDefinitions(base, partitions).map((own, index) => {
+  const seats = partitionDefinitions(base).map((own, index) => {
     const address = partitionHistory(history, index + 1)
     histories.push(openHistory({ history: address, exchange: own.exchange }))
     const open = () => openConsumer(own, { ...given, history: address }, { turns })

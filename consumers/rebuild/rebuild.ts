@@ -95,7 +95,8 @@ export interface Rebuilt extends SwappedTables {
  * @throws TypeError for an option out of its range. ConsumerError, the old tables whole:
  *   `CONSUMER_REBUILD_RUNNING` another rebuild of this consumer runs; `CONSUMER_REBUILD_CONFLICT` the new tables do
  *   not fit with what else is in the store, or with the code that runs; `CONSUMER_REBUILD_UNEQUAL` the consumer
- *   has applied other events than the history has; `CONSUMER_REBUILD_UNSUPPORTED` a PostgreSQL store;
+ *   has applied other events than the history has; `CONSUMER_REBUILD_UNSUPPORTED` a PostgreSQL store, or
+ *   a definition with partitions;
  *   `CONSUMER_STORE_FOREIGN` the store does not hold this consumer; `CONSUMER_STORE_UNAVAILABLE`;
  *   `CONSUMER_AHEAD`, `CONSUMER_HISTORY_TRUNCATED`; `CONSUMER_HANDLER_FAILED` where the definition parks nothing.
  *   HistoryError where the history cannot be read or is another exchange's; what `prepare` throws.
@@ -110,6 +111,12 @@ export async function rebuildConsumer<
   const { name: consumer, exchange, prepare } = definition
   const handlers = new RebuildHandlers<Tx>(definition as ConsumerDefinition<Catalog, Tx>)
   const parking = resolveParking(definition.parking)
+  if (definition.partitions !== undefined) {
+    throw new ConsumerError(
+      'CONSUMER_REBUILD_UNSUPPORTED',
+      `Consumer ${consumer} has partitions, which write to the same tables: one history does not make them anew. Start the consumer on an empty store, and use that one when it is live`,
+    )
+  }
   if (isPostgresUrl(store)) {
     throw new ConsumerError(
       'CONSUMER_REBUILD_UNSUPPORTED',

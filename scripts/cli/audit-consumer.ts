@@ -1,6 +1,6 @@
 /** The audit of a consumer against a history, and its repair. */
 import { existsSync } from 'node:fs'
-import type { ConsumerAudit } from '../../consumers/index.ts'
+import type { ConsumerAudit, ConsumerDefinition } from '../../consumers/index.ts'
 import type { HistoryReader } from '../../history/index.ts'
 import { certificateList } from './certificate-list.ts'
 import type { Cli } from './cli.ts'
@@ -21,29 +21,60 @@ export interface ConsumerToAudit {
   readonly json: boolean
 }
 
-/** @returns Whether nothing was found. */
+/** @returns Whether nothing was found; of a consumer with partitions, in none of them. */
 export async function auditConsumer(cli: Cli, options: ConsumerToAudit): Promise<boolean> {
-  const { name, exchange } = await loadDefinition(cli.path(options.module), options.export)
-  if (options.exchange !== undefined && options.exchange !== exchange) {
-    throw usageError(`${name} is a consumer of ${exchange}, not of ${options.exchange}`, {
-      hint: 'backstory audit --help',
-    })
-  }
+  const definition = await loadDefinition(cli.path(options.module), options.export)
+  const { name, exchange } = definition
+  const consumers = await consumersOf(definition, options.exchange)
   const store = await existingStore(cli, options.store ?? `${name}.db`)
+  const audits: Audited[] = []
+  for (const one of consumers) {
+    if (audits.length > 0 && !options.json) await cli.output.line('')
+    audits.push(await auditOne(cli, one, { ...options, store }))
+  }
+  const clean = audits.every((audit) => audit.clean)
+  const [only] = audits
+  const isWhole = definition.partitions !== undefined && audits.length > 1
+  if (options.json)
+    await cli.output.json(isWhole ? { consumer: name, exchange, clean, partitions: audits } : only)
+  return clean
+}
+
+/** @throws CliError `CLI_USAGE` where the exchange is neither the consumer's nor one of its partitions. */
+async function consumersOf(
+  definition: ConsumerDefinition,
+  exchange: string | undefined,
+): Promise<ConsumerDefinition[]> {
+  const { partitionDefinitions } = await import('../../consumers/index.ts')
+  const all = partitionDefinitions(definition)
+  if (exchange === undefined || exchange === definition.exchange) return all
+  const named = all.filter((one) => one.exchange === exchange)
+  if (named.length > 0) return named
+  throw usageError(`${definition.name} is a consumer of ${definition.exchange}, not of ${exchange}`, {
+    hint: 'backstory audit --help',
+  })
+}
+
+type Audited = ConsumerAudit & { readonly repair?: { readonly cursor: number } }
+
+/** Prints what people read; as JSON it is printed by whoever has them all. */
+async function auditOne(
+  cli: Cli,
+  { name, exchange }: ConsumerDefinition,
+  { history: typed, store, repair, json }: ConsumerToAudit & { readonly store: string },
+): Promise<Audited> {
   const { openConsumerMarks, repairConsumer } = await import('../../consumers/index.ts')
-  return await withHistory(cli, { history: options.history, exchange }, async (history) => {
+  return await withHistory(cli, { history: typed, exchange }, async (history) => {
     await using marks = await openConsumerMarks({ store, consumer: name })
     const audit = await auditOf(cli, marks, history)
-    if (!options.json) await cli.output.lines([...certificateList(audit.certificate), ...missingTable(audit)])
+    if (!json) await cli.output.lines([...certificateList(audit.certificate), ...missingTable(audit)])
     cli.say(verdictOf(name, audit))
-    const cursor = options.repair ? await repairConsumer(marks, history) : undefined
-    if (options.json) await cli.output.json({ ...audit, ...(cursor !== undefined && { repair: { cursor } }) })
-    if (cursor !== undefined) {
-      cli.say(
-        `Consumer ${name} goes back to position ${count(cursor)}: while it runs at once, else when it is started, it applies what it has missed, and only that`,
-      )
-    }
-    return audit.clean
+    const cursor = repair ? await repairConsumer(marks, history) : undefined
+    if (cursor === undefined) return audit
+    cli.say(
+      `Consumer ${name} goes back to position ${count(cursor)}: while it runs at once, else when it is started, it applies what it has missed, and only that`,
+    )
+    return { ...audit, repair: { cursor } }
   })
 }
 

@@ -14,7 +14,7 @@ export const numberPositional = { kind: 'optional', describe: 'One event, by its
 export const consumerOption = {
   type: 'text',
   value: 'NAME',
-  describe: 'The consumer, where the store holds several',
+  describe: 'The consumer, where the store holds several; with partitions all of it, or one as shipping-2',
 } as const
 export const groupOption = { type: 'text', value: 'GROUP', describe: 'Failures of this kind' } as const
 export const subjectOption = { type: 'text', value: 'SUBJECT', describe: 'Events of this subject' } as const

@@ -9,14 +9,17 @@ import { listOf, Table } from './table.ts'
 
 const titles = ['number', 'part', 'reason', 'group', 'subject', 'type', 'id', 'parked', 'due', 'error']
 
-/** Events a line each; the first page has the titles. */
+/** Events a line each; the first page has the titles, and the consumer where it is one of several partitions. */
 export class ParkedTable {
-  readonly #table = new Table(titles)
+  #table: Table | undefined
 
   page(entries: readonly ParkedEntry[]): string[] {
+    const ofPartitions = entries[0]?.consumer !== undefined
+    this.#table ??= new Table(ofPartitions ? titles.toSpliced(1, 0, 'consumer') : titles)
     return this.#table.page(
-      entries.map(({ number, part, reason, subject, type, id, parkedAt, dueAt, error, state }) => [
+      entries.map(({ number, consumer, part, reason, subject, type, id, parkedAt, dueAt, error, state }) => [
         number,
+        ...(ofPartitions ? [consumer] : []),
         part,
         state === 'parked' ? reason : state,
         error?.group,
@@ -89,7 +92,17 @@ export function detailsText(details: ParkedDetails): string[] {
   const { behind, waiting, edited, error, message, original, parkedAt, dueAt, actions } = details
   return [
     ...listOf({
-      ...{ number: String(number), state, part, reason, source, id, type, subject },
+      ...{
+        number: String(number),
+        consumer: details.consumer,
+        state,
+        part,
+        reason,
+        source,
+        id,
+        type,
+        subject,
+      },
       position: position === undefined ? undefined : String(position),
       parked: timeOf(parkedAt),
       due: dueAt === undefined ? undefined : timeOf(dueAt),

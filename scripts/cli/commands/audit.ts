@@ -50,6 +50,11 @@ export const auditCommand = defineCommand({
         return (await auditPartitions(cli, { ...options, partitions })) ? exitCodes.ok : exitCodes.checkFailed
       return (await auditHistory(cli, options)) ? exitCodes.ok : exitCodes.checkFailed
     }
+    if (partitions !== undefined) {
+      throw usageError("--partitions is of histories: a consumer's module has the number of its own", {
+        hint: 'backstory audit --help',
+      })
+    }
     const found = { module: consumer, export: rest.export ?? 'default', store, repair }
     return (await auditConsumer(cli, { ...options, ...found })) ? exitCodes.ok : exitCodes.checkFailed
   },

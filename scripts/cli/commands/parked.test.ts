@@ -10,7 +10,9 @@ import {
   sqlitePath,
   waitingEvent,
 } from '../../../consumers/parking/parked.fixture.ts'
+import type { NewParked } from '../../../consumers/parking/parking.ts'
 import { openSqliteStore } from '../../../consumers/sqlite/sqlite-store.ts'
+import { initialState } from '../../../consumers/store.ts'
 import { runCli } from '../run-cli.fixture.ts'
 
 const index = fileURLToPath(new URL('../../../index.ts', import.meta.url))
@@ -104,6 +106,55 @@ test('retry of one that waits behind another says which one to retry', async (t)
   await park(failedEvent('1', { subject: 's' }), waitingEvent('2', 's'))
   const { code, stderr } = await run('parked retry ./shipping.ts 2')
   assert.deepEqual([code, stderr], [1, 'It waits behind 1 and follows by itself: name 1\n'])
+})
+
+test('of a consumer with partitions all are listed, grouped, retried and given up together, each with its name', async (t) => {
+  const store = sqlitePath(t)
+  const cwd = dirname(store)
+  const park = async (number: number, ...events: readonly NewParked[]) => {
+    const held = await openSqliteStore({
+      path: store,
+      consumer: `shipping-${number}`,
+      exchange: `orders.${number}of2`,
+    })
+    await held.acquire(new AbortController().signal)
+    await held.transaction(async (unit) => {
+      await unit.save(initialState)
+      await unit.parking.park(events)
+    })
+    await held.close()
+  }
+  const error = new Error('out of paint')
+  await park(1, failedEvent('a', { subject: 's', error }))
+  await park(2, failedEvent('b', { error }), failedEvent('c', { error }))
+  await park(1, waitingEvent('d', 's'))
+  writeFileSync(join(cwd, 'shipping.ts'), definition.replace("'orders',", "'orders', partitions: 2,"))
+  const run = (line: string) => runCli(line.split(' '), { cwd })
+  const listed = async (line: string) => {
+    const { code, stdout, stderr } = await run(`parked list shipping.db --json${line}`)
+    assert.equal(code, 0, stderr)
+    const entries = stdout === '' ? [] : lines(stdout).map((text) => JSON.parse(text))
+    return entries.map(({ number, consumer, id }) => `${number} ${consumer} ${id}`)
+  }
+  const all = ['1 shipping-1 a', '2 shipping-2 b', '3 shipping-2 c', '4 shipping-1 d']
+  assert.deepEqual(await listed(''), all)
+  assert.deepEqual(await listed(' --consumer shipping --after 1 --limit 2'), all.slice(1, 3))
+  assert.deepEqual(await listed(' --consumer shipping-2'), ['2 undefined b', '3 undefined c'])
+  assert.match(
+    (await run('parked list shipping.db')).stdout,
+    /^number +consumer +part[\s\S]* 2 +shipping-2 +apply/,
+  )
+  const groups = await run('parked groups shipping.db --json')
+  const [group, ...others] = lines(groups.stdout).map((line) => JSON.parse(line))
+  assert.deepEqual([group.events, group.subjects, group.waiting, others], [3, 1, 1, []])
+  assert.equal((await run('parked discard shipping.db 3')).code, 0)
+  assert.match((await run('parked show shipping.db 3')).stdout, /^consumer +shipping-2$/m)
+  const retried = await run('parked retry ./shipping.ts --all --json')
+  const { seconds: _seconds, ...figures } = JSON.parse(retried.stdout)
+  assert.deepEqual(figures, { events: 2, applied: 2, followed: 1, failed: 0, waiting: 0, discarded: 0 })
+  assert.deepEqual((await effectsIn(store)).sort(), ['a', 'b', 'd'])
+  assert.deepEqual(await listed(''), [])
+  assert.deepEqual(await listed(' --state discarded'), ['3 shipping-2 c'])
 })
 
 test('an event is edited from an option, a file or standard input, then retried as it is', async (t) => {
