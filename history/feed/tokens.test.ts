@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -107,6 +107,11 @@ test('the file is read again: who is taken out of it reads no more, what streams
   while (!logged.some(([event]) => event === 'feed.tokens-refused'))
     await new Promise((resolve) => setTimeout(resolve, 20))
   assert.deepEqual(await json(head, as(billing)), { first: 1, head: 1 }, 'a wrong file changes nothing')
+  rmSync(path)
+  symlinkSync(path, path)
+  while (logged.filter(([event]) => event === 'feed.tokens-refused').length < 2)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.deepEqual(await json(head, as(billing)), { first: 1, head: 1 }, 'nor does one that is out of reach')
   await others.return(undefined)
   const text = JSON.stringify(logged)
   assert.match(text, /feed\.denied/)

@@ -91,10 +91,14 @@ function hashOf(token: string): Buffer {
   return createHash('sha256').update(token).digest()
 }
 
-/** Another one where the file has changed. */
+/** Another one where the file has changed; where it cannot be looked at, why. */
 function lookOf(path: string): string {
-  const { ino, size, mtimeMs, ctimeMs } = statSync(path, { throwIfNoEntry: false }) ?? {}
-  return `${ino} ${size} ${mtimeMs} ${ctimeMs}`
+  try {
+    const { ino, size, mtimeMs, ctimeMs } = statSync(path)
+    return `${ino} ${size} ${mtimeMs} ${ctimeMs}`
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code)
+  }
 }
 
 function readGrants(path: string): TokenGrant[] {
