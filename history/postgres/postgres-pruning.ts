@@ -73,6 +73,8 @@ export class PostgresPruning implements PruneStore {
   ): Promise<{ events: number; through: number; isLast: boolean }> {
     await this.#rows('BEGIN', [])
     try {
+      // Another that prunes would find the same events, and remember them twice.
+      await this.#rows(`LOCK TABLE ${this.#schema}.pruned IN SHARE ROW EXCLUSIVE MODE`, [])
       const found = await this.#rows<[position: number, source: string, id: string, unidentified: number]>(
         `SELECT position, source, id, unidentified FROM ${this.#ofType}
          AND position > $2 AND position <= $3 ORDER BY position LIMIT ${rowsATransaction}`,
