@@ -113,6 +113,63 @@ export function keeperContract(name: string, make: (t: TestContext) => Promise<K
     },
   )
 
+  promise(
+    'an erasure is finished when all before it are: who asks behind the last misses none',
+    async (history) => {
+      const writer = await history.openWriter()
+      const events = Array.from({ length: 1_200 }, (_, index) => newEvent(`${index}`, `EC-${index % 2}`))
+      await writer.append({ events, fences: [] })
+      const reader = history.openReader()
+      await using keeper = await history.openKeeper()
+      const stop = new AbortController()
+      const onProgress = () => stop.abort(new Error('interrupted'))
+      await assert.rejects(
+        keeper.erase({ ...erasing, subject: 'EC-0', onProgress, signal: stop.signal }),
+        /interrupted/,
+      )
+      assert.equal((await keeper.erase(erasing))?.number, 2)
+      const finished = await reader.erasures({ after: 0 })
+      assert.deepEqual(
+        finished.map(({ number, subject, events }) => [number, subject, events]),
+        [
+          [1, 'EC-0', 600],
+          [2, 'EC-1', 600],
+        ],
+      )
+      assert.equal(await keeper.countErasable('EC-0'), 0)
+      // Each helps the other along.
+      await writer.append({ events: [newEvent('a', 'EC-0'), newEvent('b', 'EC-1')], fences: [] })
+      await using other = await history.openKeeper()
+      await Promise.all([keeper.erase(erasing), other.erase({ ...erasing, subject: 'EC-0' })])
+      assert.deepEqual(
+        (await reader.erasures({ after: 2 })).map(({ number, events }) => [number, events]),
+        [
+          [3, 1],
+          [4, 1],
+        ],
+      )
+      await writer.close()
+      await reader.close()
+    },
+  )
+
+  promise('two that prune at once remember each position once', async (history) => {
+    const writer = await history.openWriter()
+    const events = Array.from({ length: 3_500 }, (_, index) => newEvent(`${index}`, 'EC-1'))
+    await writer.append({ events, fences: [] })
+    const keepers = await Promise.all([history.openKeeper(), history.openKeeper(), history.openKeeper()])
+    await Promise.all(keepers.map((keeper) => keeper.prune({ keepEvents: 10 })))
+    const reader = history.openReader()
+    const ranges = await reader.pruned({ after: 0 })
+    assert.deepEqual(
+      ranges.map(({ first, last }) => [first, last]),
+      [[1, 3_490]],
+    )
+    for (const keeper of keepers) await keeper.close()
+    await writer.close()
+    await reader.close()
+  })
+
   promise('no trace of what was erased is left on the disk, beside a recorder at work', async (history) => {
     const writer = await history.openWriter()
     const keeper = await history.openKeeper()

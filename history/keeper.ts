@@ -25,7 +25,8 @@ export interface HistoryKeeper {
   /**
    * Empties all events of a subject for ever: body, headers and properties. Their position, identity, type,
    * subject, time and sequence stay, and a record of who and why. When it resolves, no copy of what was
-   * emptied is left in the history's files. One that was interrupted is finished by the next of its subject.
+   * emptied is left in the history's files. One that was interrupted is finished by the next, of
+   * whatever subject: consumers are told of them in order.
    *
    * @returns The record; undefined where the subject has no event that is whole.
    * @throws HistoryError `HISTORY_UNAVAILABLE` where it cannot be written now, or where a reader has been at

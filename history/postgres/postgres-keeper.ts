@@ -67,23 +67,19 @@ class PostgresKeeper implements HistoryKeeper {
   }
 
   async erase({ subject, reason, by, onProgress, signal }: ErasureOptions): Promise<Erasure | undefined> {
-    const { unfinished, begin, finish } = this.#statements
+    const { unfinished, earlier } = this.#statements
     const total = await this.countErasable(subject)
     const name = toText(subject)
     const [resumed] = await this.#rows<[number]>(unfinished, [name])
     if (total === 0 && resumed === undefined) return undefined
-    const [number] =
-      resumed ?? (await this.#rows<[number]>(begin, [name, toText(reason), toText(by), Date.now()]))[0]!
-    for (let done = 0; ; await sleep(breathMs)) {
-      signal?.throwIfAborted()
-      const emptied = await this.#empty(name, number)
-      done += emptied
-      onProgress?.({ done, total: Math.max(total, done) })
-      if (emptied < rowsATransaction) break
+    const number = resumed?.[0] ?? (await this.#begin([name, toText(reason), toText(by), Date.now()]))
+    for (const [other, otherName] of await this.#rows<[number, string]>(earlier, [number])) {
+      await this.#finish(toText(otherName), other, { signal })
     }
-    await this.#rewrite(name, number)
-    const [row] = await this.#rows<ErasureRow>(finish, [number])
-    return toErasure(row!)
+    return await this.#finish(name, number, {
+      signal,
+      onEmptied: (done) => onProgress?.({ done, total: Math.max(total, done) }),
+    })
   }
 
   async prune(options: PruneOptions): Promise<Pruned> {
@@ -105,11 +101,36 @@ class PostgresKeeper implements HistoryKeeper {
     await this.close()
   }
 
+  /** Numbers are seen in their order: none is given before the last one is there. */
+  async #begin(values: readonly unknown[]): Promise<number> {
+    return await this.#transaction(async () => {
+      await this.#rows(this.#statements.lockErasures, [])
+      const [row] = await this.#rows<[number]>(this.#statements.begin, values)
+      return row![0]
+    })
+  }
+
+  async #finish(
+    name: string,
+    number: number,
+    { signal, onEmptied }: { signal: AbortSignal | undefined; onEmptied?: (done: number) => void },
+  ): Promise<Erasure> {
+    for (let done = 0; ; await sleep(breathMs)) {
+      signal?.throwIfAborted()
+      const emptied = await this.#empty(name, number)
+      done += emptied
+      onEmptied?.(done)
+      if (emptied < rowsATransaction) break
+    }
+    await this.#rewrite(name, number)
+    const [row] = await this.#rows<ErasureRow>(this.#statements.finish, [number])
+    return toErasure(row!)
+  }
+
   /** One transaction. @returns How many it has emptied. */
   async #empty(name: string, number: number): Promise<number> {
     const { whole, empty, count } = this.#statements
-    await this.#rows('BEGIN', [])
-    try {
+    return await this.#transaction(async () => {
       const rows = await this.#rows<WholeRow>(whole, [name, rowsATransaction])
       const last = rows.at(-1)
       if (last !== undefined) {
@@ -119,8 +140,16 @@ class PostgresKeeper implements HistoryKeeper {
         await this.#rows(empty, [rows.map(([position]) => position), left])
         await this.#rows(count, [rows.length, last[0], number])
       }
-      await this.#rows('COMMIT', [])
       return rows.length
+    })
+  }
+
+  async #transaction<Result>(work: () => Promise<Result>): Promise<Result> {
+    await this.#rows('BEGIN', [])
+    try {
+      const result = await work()
+      await this.#rows('COMMIT', [])
+      return result
     } catch (error) {
       await this.#client.query('ROLLBACK').catch(() => {})
       throw error
@@ -135,9 +164,10 @@ class PostgresKeeper implements HistoryKeeper {
 
   async #rewriteTable(table: string): Promise<void> {
     let [warning, kept] = ['', 0]
-    const heed = ({ severity, message, detail }: NoticeMessage) => {
-      // A table that is another user's is left out with a warning, and no error.
-      if (severity === 'WARNING') warning = message ?? 'it was left out'
+    const heed = ({ code, message, detail }: NoticeMessage) => {
+      // A table that is another user's is left out with a warning, and no error; its severity is in the
+      // server's language.
+      if (code?.startsWith('01')) warning = message ?? 'it was left out'
       // "3 dead row versions cannot be removed yet", in the server's language.
       else kept += Number(/\d+/.exec(detail ?? '')?.[0] ?? 0)
     }
@@ -177,7 +207,7 @@ class PostgresKeeper implements HistoryKeeper {
 }
 
 interface NoticeMessage {
-  readonly severity?: string | undefined
+  readonly code?: string | undefined
   readonly message?: string | undefined
   readonly detail?: string | undefined
 }
@@ -200,6 +230,9 @@ function statementsIn(schema: string) {
     whole: `SELECT position, id, source, type, subject, content_type, properties FROM ${schema}.events
       WHERE ${isWhole} ORDER BY position LIMIT $2 FOR UPDATE`,
     unfinished: `SELECT number FROM ${schema}.erasures WHERE subject = $1 AND NOT finished ORDER BY number LIMIT 1`,
+    // Those of any subject: consumers are told by number, and look for none below the last.
+    earlier: `SELECT number, subject FROM ${schema}.erasures WHERE number < $1 AND NOT finished ORDER BY number`,
+    lockErasures: `LOCK TABLE ${schema}.erasures IN SHARE ROW EXCLUSIVE MODE`,
     begin: `INSERT INTO ${schema}.erasures (subject, reason, erased_by, erased_at, events, last_position, finished)
       VALUES ($1, $2, $3, $4, 0, 0, false) RETURNING number`,
     empty: `UPDATE ${schema}.events SET body = '', routing_key = '', properties = erased.properties

@@ -91,22 +91,36 @@ class SqliteKeeper implements HistoryKeeper {
   }
 
   async #erase({ subject, reason, by, onProgress, signal }: ErasureOptions): Promise<Erasure | undefined> {
-    const { unfinished, begin, finish } = this.#statements
+    const { unfinished, begin, earlier } = this.#statements
     const total = await this.countErasable(subject)
     const resumed = this.#guard(() => unfinished.get(subject) as number | undefined)
     if (total === 0 && resumed === undefined) return undefined
     const number = resumed ?? this.#guard(() => begin.get(subject, reason, by, Date.now()) as number)
+    for (const other of this.#guard(() => earlier.all(number) as { number: number; subject: string }[])) {
+      await this.#finish(other.subject, other.number, { signal })
+    }
+    return await this.#finish(subject, number, {
+      signal,
+      onEmptied: (done) => onProgress?.({ done, total: Math.max(total, done) }),
+    })
+  }
+
+  async #finish(
+    subject: string,
+    number: number,
+    { signal, onEmptied }: { signal: AbortSignal | undefined; onEmptied?: (done: number) => void },
+  ): Promise<Erasure> {
     for (let done = 0, after = 0; ; await sleep(breathMs)) {
       signal?.throwIfAborted()
       const emptied = this.#empty(subject, { after, number })
       done += emptied.events
-      onProgress?.({ done, total: Math.max(total, done) })
+      onEmptied?.(done)
       if (emptied.events < rowsATransaction) break
       after = emptied.through
     }
     await this.#clear()
     return this.#guard(() => {
-      const erasure = finish.get(number) as Omit<Erasure, 'at'> & { at: number }
+      const erasure = this.#statements.finish.get(number) as Omit<Erasure, 'at'> & { at: number }
       return { ...erasure, at: new Date(erasure.at) }
     })
   }
@@ -200,6 +214,10 @@ function prepareStatements(database: SqliteDatabase) {
     unfinished: database
       .prepare('SELECT number FROM erasures WHERE subject = ? AND finished = 0 ORDER BY number LIMIT 1')
       .pluck(),
+    // Those of any subject: consumers are told by number, and look for none below the last.
+    earlier: database.prepare(
+      'SELECT number, subject FROM erasures WHERE number < ? AND finished = 0 ORDER BY number',
+    ),
     begin: database
       .prepare(
         `INSERT INTO erasures (subject, reason, erased_by, erased_at, events, last_position, finished)
