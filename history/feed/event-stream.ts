@@ -8,6 +8,7 @@
  * when nothing came for a while.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { HistoryError } from '../errors.ts'
 import { eventLine } from '../event-line.ts'
 import type { HistoryReader } from '../reader.ts'
 import type { StoredEvent } from '../stored-event.ts'
@@ -81,8 +82,10 @@ async function send(answer: StreamedAnswer, walk: Walk, options: Sending): Promi
     if (query.page && (isLong(answer, { startedAt }) || (query.filter === undefined && walk.isShort))) break
     if (walk.isAtEnd) {
       if (!query.follow) break
+      const before = bounds.head
+      bounds = await history.reader.bounds()
+      if (bounds.head < before) throw replaced(before, bounds)
       if (marked !== walk.through) {
-        bounds = await history.reader.bounds()
         marked = walk.through
         await answer.write(markLine(walk, bounds))
         answer.flush()
@@ -104,6 +107,14 @@ function pieceOf(
   let text = ''
   for (const event of events) text += `${eventLine(event)}\n`
   return { piece: Buffer.from(text), events: events.length }
+}
+
+/** What would come next is behind positions that the reader has from another history. */
+function replaced(before: number, { head }: Bounds): HistoryError {
+  return new HistoryError(
+    'HISTORY_REPLACED',
+    `The history had ${before} events and has ${head}: it was deleted or replaced. Begin again from the first`,
+  )
 }
 
 function markLine({ through }: Walk, { first, head }: Bounds): string {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
+import { openHistoryWriter } from '../open-history.ts'
 import { getRaw, type Line, served } from './feed.fixture.ts'
 
 const events = '/exchanges/orders/events'
@@ -87,6 +89,17 @@ test('what is followed comes as it is recorded, after a mark at each end, blank 
   await until(/"position":3\b[^\n]*\n\{"through":3,"first":1,"head":3\}\n/)
   abort.abort()
   await reader.closed.catch(() => {})
+})
+
+test('who follows a history that is replaced is told, and gets nothing of the other one', async (t) => {
+  const { lines, path } = await served(t, { events: 3, limits: { keepAliveMs: 50 } })
+  const followed = lines(`${events}?follow=true&after=2`)
+  assert.equal((await followed.next()).value?.position, 3)
+  assert.equal((await followed.next()).value?.through, 3)
+  for (const file of ['', '-wal', '-shm', '-writer']) rmSync(path + file, { force: true })
+  await (await openHistoryWriter({ history: path, exchange: 'orders' })).close()
+  const { last } = await all(followed)
+  assert.equal((last.problem as Line).code, 'HISTORY_REPLACED')
 })
 
 test('gzip gives the same as none, while it is followed too', async (t) => {
