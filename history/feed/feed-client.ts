@@ -182,10 +182,23 @@ const silenceMs = 30_000
 const agentOptions = { keepAlive: true, maxSockets: 8 }
 const certificateFailures = /CERT|^UNABLE_TO_|^ERR_TLS_|^SELF_SIGNED/
 
+/** A page of 16 MiB is over with an event that RabbitMQ may let be 512 MiB; what has no end is no answer. */
+const answerBytesMax = 1024 ** 3
+
 async function bodyOf(response: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
-  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk)
+  let left = answerBytesMax
+  if (Number(response.headers['content-length']) > left) response.destroy(tooLong())
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    left -= chunk.length
+    if (left < 0) throw tooLong()
+    chunks.push(chunk)
+  }
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
+}
+
+function tooLong(): Error {
+  return new Error(`its answer is longer than ${answerBytesMax} bytes`)
 }
 
 function problemIn(body: Buffer): ToldProblem | undefined {

@@ -86,10 +86,13 @@ test('whatever else answers in place of a feed is no empty history', async (t) =
   t.after(() => server.close())
   const { port } = server.address() as AddressInfo
   await using reader = openHistory({ history: `http://127.0.0.1:${port}/exchanges/orders` })
-  const codeOf = async (respond: (response: ServerResponse) => void) => {
+  const codeOf = async (
+    respond: (response: ServerResponse) => void,
+    ask: () => Promise<unknown> = () => reader.read({ after: 0 }),
+  ) => {
     answer = respond
-    const error = await reader.read({ after: 0 }).catch((thrown: Error) => thrown)
-    return (error as { code?: string }).code
+    const error = await ask().catch((thrown: Error) => thrown)
+    return (error as { code?: string } | undefined)?.code
   }
   const ok = (body: string) => (response: ServerResponse) => response.end(body)
   const status = (code: number) => (response: ServerResponse) => response.writeHead(code).end('<html>')
@@ -97,6 +100,43 @@ test('whatever else answers in place of a feed is no empty history', async (t) =
   assert.equal(await codeOf(ok('')), 'HISTORY_UNAVAILABLE')
   assert.equal(await codeOf(ok('{"columns":["position"]}\n{"through":0}\n')), 'HISTORY_TOO_NEW')
   assert.equal(await codeOf(ok(columnsLine)), 'HISTORY_UNAVAILABLE', 'cut off before its mark')
+  const row = (bodyBytes: unknown) =>
+    ok(`${columnsLine}{"rows":[[1,0,0,"s","i","t",null,null,null,"","{}",${bodyBytes},1]]}\n`)
+  assert.equal(await codeOf(ok(columnsLine), () => reader.at(1)), 'HISTORY_UNAVAILABLE')
+  assert.equal(await codeOf(row(5_000), () => reader.at(1)), 'HISTORY_UNAVAILABLE', 'half a body')
+  assert.equal(await codeOf(ok(`${columnsLine}{"rows":[[1,`)), 'HISTORY_UNAVAILABLE', 'half a row')
+  for (const bytes of [-5, '"x"'])
+    assert.equal(await codeOf(row(bytes), () => reader.at(1)), 'HISTORY_FOREIGN', `a body of ${bytes} bytes`)
+  const asks = [
+    () => reader.read({ after: 0 }),
+    () => reader.at(1),
+    () => reader.exchange(),
+    () => reader.bounds(),
+    () => reader.summary(),
+    () => reader.fence('f'),
+    () => reader.note('n'),
+    () => reader.identities({ after: 0 }),
+    () => reader.erasures({ after: 0 }),
+    () => reader.consumers(),
+    () => reader.pruned({ after: 0 }),
+    () => reader.positionsOf([{ source: '/s', id: '1' }]),
+  ]
+  for (const body of ['null', '[]', '1', '{"items":1,"rows":1,"head":"1","positions":{}}', '{"rows":[1]}'])
+    for (const ask of asks)
+      assert.match(
+        String(await codeOf(ok(body), ask)),
+        /^HISTORY_(FOREIGN|UNAVAILABLE)$/,
+        `${body} for ${ask}`,
+      )
+  const short = () =>
+    reader.positionsOf([
+      { source: '/s', id: '1' },
+      { source: '/s', id: '2' },
+    ])
+  assert.equal(await codeOf(ok('{"positions":[1]}'), short), 'HISTORY_UNAVAILABLE')
+  const endless = (response: ServerResponse) =>
+    response.writeHead(200, { 'content-length': 2 ** 31 }).write('{')
+  assert.equal(await codeOf(endless), 'HISTORY_UNAVAILABLE', 'more than would fit')
   const cut = (response: ServerResponse) => response.write(columnsLine, () => response.destroy())
   assert.equal(await codeOf(cut), 'HISTORY_UNAVAILABLE')
   assert.equal(await codeOf((response) => response.destroy()), 'HISTORY_UNAVAILABLE')

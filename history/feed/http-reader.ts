@@ -20,6 +20,7 @@ import { type FeedAccess, type FeedAnswer, FeedClient, FeedRefusal, type FeedReq
 import { pageMax } from './limits.ts'
 import { ReadAhead } from './read-ahead.ts'
 import { readRows, rowsType } from './row-blocks.ts'
+import { cutOff, noFeed } from './wrong-answer.ts'
 
 export interface HttpHistoryOptions extends FeedAccess {
   /** As `https://host:9480/exchanges/orders`; without the exchange where it is given, or only one is served. */
@@ -54,12 +55,12 @@ class HttpReader implements HistoryReader {
 
   /** Asked for, though the address may name it: only so is it known that the feed has it. */
   async exchange(): Promise<string> {
-    const { exchange } = await this.#json<{ exchange: string }>('')
+    const { exchange } = await this.#json<{ exchange: string }>('', { exchange: 'string' })
     return exchange
   }
 
   async bounds(): Promise<{ first: number; head: number }> {
-    return await this.#json('/head')
+    return await this.#json('/head', { first: 'number', head: 'number' })
   }
 
   async read({ after, upTo = Number.MAX_SAFE_INTEGER, limit = pageLimit }: Page): Promise<StoredEvent[]> {
@@ -111,14 +112,15 @@ class HttpReader implements HistoryReader {
   }
 
   async counts(): Promise<HistoryCounts | undefined> {
-    const { counts } = await this.#json<{ counts?: HistoryCounts }>('/counts')
+    const { counts } = await this.#json<{ counts?: HistoryCounts }>('/counts', {})
     return counts
   }
 
   async at(position: number): Promise<StoredEvent | undefined> {
     return await ifThere(async () => {
       const { rows } = await this.#rows(`/events/${position}`)
-      return rows[0]
+      if (rows.length === 1) return rows[0]
+      throw cutOff(this.#address.base)
     })
   }
 
@@ -132,30 +134,38 @@ class HttpReader implements HistoryReader {
     const found: (number | undefined)[] = []
     for (let from = 0; from < identities.length; from += askedMax) {
       const asked = identities.slice(from, from + askedMax).map(({ source, id }) => ({ source, id }))
-      const { positions } = await this.#json<{ positions: (number | null)[] }>('/positions', {
-        identities: asked,
-      })
+      const { positions } = await this.#json<{ positions: (number | null)[] }>(
+        '/positions',
+        { positions: 'array' },
+        { identities: asked },
+      )
+      // What is not answered for would pass for what is not there, or for what is.
+      if (positions.length !== asked.length) throw cutOff(this.#address.base)
       for (const position of positions) found.push(position ?? undefined)
     }
     return found
   }
 
   async fence(id: string): Promise<number | undefined> {
-    const fence = await ifThere(() => this.#json<{ position: number }>(`/fences/${encodeURIComponent(id)}`))
+    const fence = await ifThere(() =>
+      this.#json<{ position: number }>(`/fences/${encodeURIComponent(id)}`, { position: 'number' }),
+    )
     return fence?.position
   }
 
   async note(name: string): Promise<string | undefined> {
-    const note = await ifThere(() => this.#json<{ value: string }>(`/notes/${encodeURIComponent(name)}`))
+    const note = await ifThere(() =>
+      this.#json<{ value: string }>(`/notes/${encodeURIComponent(name)}`, { value: 'string' }),
+    )
     return note?.value
   }
 
   async summary({ upTo }: { upTo?: number } = {}): Promise<HistorySummary> {
-    return await this.#json(`/summary${queryOf({ upTo })}`)
+    return await this.#json(`/summary${queryOf({ upTo })}`, { position: 'number', checksum: 'string' })
   }
 
   async consumers(): Promise<KnownConsumer[]> {
-    const { items } = await this.#json<{ items: KnownConsumer[] }>('/consumers')
+    const { items } = await this.#json<{ items: KnownConsumer[] }>('/consumers', { items: 'array' })
     return items.map((item) => ({ ...item, toldAt: new Date(item.toldAt) }))
   }
 
@@ -165,7 +175,8 @@ class HttpReader implements HistoryReader {
   }
 
   async pruned({ after, upTo, limit }: Page): Promise<PrunedRange[]> {
-    const { items } = await this.#json<{ items: PrunedRange[] }>(`/pruned${queryOf({ after, upTo, limit })}`)
+    const path = `/pruned${queryOf({ after, upTo, limit })}`
+    const { items } = await this.#json<{ items: PrunedRange[] }>(path, { items: 'array' })
     return items.map((item) => ({ ...item, at: new Date(item.at) }))
   }
 
@@ -180,7 +191,7 @@ class HttpReader implements HistoryReader {
   async #events(query: Readonly<Record<string, QueryValue>>) {
     const { rows: events, through, head } = await this.#rows(`/events${queryOf({ ...query, page: true })}`)
     if (through !== undefined) return { events, through, head }
-    throw new HistoryError('HISTORY_UNAVAILABLE', `${this.#address.base} sent but a part of its answer`)
+    throw cutOff(this.#address.base)
   }
 
   /** A page of small things, in as many requests as it takes. Such a list goes by `number` or by position. */
@@ -189,7 +200,7 @@ class HttpReader implements HistoryReader {
     for (let from = after; all.length < limit; ) {
       const asked = Math.min(limit - all.length, pageMax)
       const query = queryOf({ after: from, upTo, limit: asked })
-      const { items } = await this.#json<{ items: Item[] }>(path + query)
+      const { items } = await this.#json<{ items: Item[] }>(path + query, { items: 'array' })
       // One by one: there may be more than a call takes arguments.
       for (const item of items) all.push(item)
       if (items.length < asked) break
@@ -199,11 +210,12 @@ class HttpReader implements HistoryReader {
     return all
   }
 
-  async #json<Value>(path: string, json?: unknown): Promise<Value> {
+  /** @param shape - What the answer must have to be one. */
+  async #json<Value>(path: string, shape: Shape, json?: unknown): Promise<Value> {
     const { path: base, address } = await this.#history()
     const method = json === undefined ? 'GET' : 'POST'
     const { body } = await this.#ask({ method, path: base + path, json })
-    return parseJson(body, address) as Value
+    return parseJson(body, address, shape) as Value
   }
 
   async #rows(path: string) {
@@ -237,7 +249,9 @@ class HttpReader implements HistoryReader {
   async #onlyExchange(): Promise<string> {
     const { base } = this.#address
     const { body } = await this.#client.ask({ path: '/exchanges' })
-    const { exchanges } = parseJson(body, base) as { exchanges: { exchange: string }[] }
+    const { exchanges } = parseJson(body, base, { exchanges: 'array' }) as {
+      exchanges: { exchange: string }[]
+    }
     const [only, ...others] = exchanges.map(({ exchange }) => exchange)
     if (only === undefined) {
       throw new HistoryError(
@@ -276,12 +290,19 @@ async function ifThere<Result>(ask: () => Promise<Result>): Promise<Result | und
   }
 }
 
-function parseJson(body: Buffer, address: string): unknown {
+type Shape = Readonly<Record<string, 'string' | 'number' | 'array'>>
+
+/** @throws HistoryError `HISTORY_FOREIGN` for what lacks a member: whoever answers is something else. */
+function parseJson(body: Buffer, address: string, shape: Shape): unknown {
   try {
-    return JSON.parse(body.toString())
+    const value = JSON.parse(body.toString())
+    for (const [name, type] of Object.entries(shape)) {
+      const found: unknown = value[name]
+      if (type === 'array' ? Array.isArray(found) : typeof found === type) continue
+      throw new TypeError(`Expected \`${name}\` to be of type ${type}`)
+    }
+    return value
   } catch (cause) {
-    throw new HistoryError('HISTORY_FOREIGN', `${address} does not answer as a feed; name another address`, {
-      cause,
-    })
+    throw noFeed(address, cause)
   }
 }

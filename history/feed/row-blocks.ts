@@ -10,6 +10,7 @@
 import { HistoryError } from '../errors.ts'
 import { type EventRow, eventColumns, RowEvent, rowOf, type StoredEvent } from '../stored-event.ts'
 import { type ToldProblem, toldError } from './told-error.ts'
+import { cutOff, noFeed } from './wrong-answer.ts'
 
 export const rowsType = 'application/vnd.backstory.rows'
 
@@ -56,22 +57,27 @@ export interface Rows {
  * The events of an answer.
  *
  * @throws HistoryError `HISTORY_TOO_NEW` where the rows have other columns than those known here;
- *   `HISTORY_FOREIGN` where there are none; `HISTORY_CORRUPT` and others that the feed met in its midst.
+ *   `HISTORY_FOREIGN` where there are none; `HISTORY_UNAVAILABLE` where it is cut off; `HISTORY_CORRUPT` and others that the feed met in its midst.
  */
 export function readRows(answer: Buffer, { address, exchange }: { address: string; exchange: string }): Rows {
   const rows: RowEvent[] = []
   let [through, head]: (number | undefined)[] = []
+  let isOne = false
   for (let from = 0; from < answer.length; ) {
     const end = answer.indexOf(lineFeed, from)
+    if (isOne && end === -1) throw cutOff(address)
     const to = end === -1 ? answer.length : end
     const line = to === from ? {} : parseLine(answer.toString('utf8', from, to), address)
     from = to + 1
-    if (line.columns !== undefined) checkColumns(line.columns, address)
+    if (line.columns !== undefined) isOne = hasColumns(line.columns, address)
     else if (line.problem !== undefined) throw toldError(line.problem, address)
     else if (line.through !== undefined) [through, head] = [line.through, line.head]
     for (const row of line.rows ?? []) {
+      if (!Array.isArray(row) || row.length !== columns.length) throw noFeed(address)
       const isText = row.pop() === 1
       const bodyEnd = from + (row.pop() as number)
+      if (!(bodyEnd >= from)) throw noFeed(address)
+      if (bodyEnd > answer.length) throw cutOff(address)
       row.push(isText ? answer.toString('utf8', from, bodyEnd) : answer.subarray(from, bodyEnd))
       rows.push(new RowEvent(row as unknown as EventRow, exchange))
       from = bodyEnd
@@ -91,17 +97,19 @@ interface Line {
 }
 
 function parseLine(text: string, address: string): Line {
+  let line: unknown
   try {
-    return JSON.parse(text) as Line
+    line = JSON.parse(text)
   } catch (cause) {
-    throw new HistoryError('HISTORY_FOREIGN', `${address} does not answer as a feed; name another address`, {
-      cause,
-    })
+    throw noFeed(address, cause)
   }
+  const { rows = [] } = (line ?? {}) as { rows?: unknown }
+  if (typeof line === 'object' && line !== null && Array.isArray(rows)) return line as Line
+  throw noFeed(address)
 }
 
-function checkColumns(found: unknown, address: string): void {
-  if (JSON.stringify(found) === JSON.stringify(columns)) return
+function hasColumns(found: unknown, address: string): true {
+  if (JSON.stringify(found) === JSON.stringify(columns)) return true
   throw new HistoryError(
     'HISTORY_TOO_NEW',
     `${address} is of another version: its rows have other columns than are known here; install the same on both sides`,
