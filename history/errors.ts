@@ -19,7 +19,6 @@ export type HistoryErrorCode =
   | 'HISTORY_TOKENS_INVALID'
   | 'HISTORY_TOO_NEW'
   | 'HISTORY_UNAVAILABLE'
-  | 'HISTORY_UNSETTLED'
 
 /** What keeps a history from being read or written. `cause` holds the database's own error. */
 export class HistoryError extends Error {

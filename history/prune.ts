@@ -1,8 +1,7 @@
 /**
  * Retention: events go by age or size, of one type or of all, from the oldest on, in small transactions.
  *
- * Never goes what a consumer still needs that was heard of lately, the newest event, and an event without
- * identity whose acknowledgement may not have arrived: a redelivery is compared with it.
+ * Never goes what a consumer still needs that was heard of lately, and the newest event.
  */
 import { Checksum } from '../events/index.ts'
 import { positionAt } from './position-at.ts'
@@ -45,8 +44,6 @@ export interface Pruned {
 /** What a store does of it. */
 export interface PruneStore {
   readonly reader: HistoryReader
-  /** The lowest position that a redelivery may be compared with; undefined where there is none. */
-  unsettled(): Promise<number | undefined>
   /** The position of the newest event but so many; 0 where there are not that many. */
   behindEvents(type: string | undefined, events: number): Promise<number>
   /** The position of the newest event behind so many bytes; 0 where there are not that many. */
@@ -70,8 +67,7 @@ export async function prune(store: PruneStore, options: PruneOptions): Promise<P
   const { type, force = false, heardWithinMs = 30 * dayMs, dryRun = false, onProgress, signal } = options
   const wanted = await ceilingOf(store, options)
   const { head } = await store.reader.bounds()
-  const unsettled = (await store.unsettled()) ?? Number.POSITIVE_INFINITY
-  const possible = Math.min(wanted, head - 1, unsettled - 1)
+  const possible = Math.min(wanted, head - 1)
   const lowest = force ? undefined : await lowestCursor(store.reader, heardWithinMs)
   const upTo = Math.max(0, Math.min(possible, lowest?.cursor ?? possible))
   const heldBy = lowest !== undefined && lowest.cursor < possible ? lowest.name : undefined

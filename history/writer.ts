@@ -16,8 +16,6 @@ export interface Batch {
   readonly fences: readonly string[]
   /** Notes to keep, each in place of the one of its name, in the same transaction. Default: none. */
   readonly notes?: Readonly<Record<string, string>>
-  /** Whoever hands these events in knows by itself what comes again: `unsettled()` is not to have them. */
-  readonly isSettled?: boolean
   /** How far consumers have come, as they told in between. */
   readonly cursors?: readonly ConsumerCursor[]
 }
@@ -66,16 +64,12 @@ export interface HistoryWriter {
   append(batch: Batch): Promise<Appended>
   /**
    * Keeps events of another history in one transaction: positions, ids, times and all. The first must follow
-   * the head, the others each other. What it had to settle with its broker is not this one's to settle.
+   * the head, the others each other.
    *
    * @throws HistoryError `HISTORY_CONFLICT` for another position, or an identity that is recorded already;
    *   `HISTORY_UNAVAILABLE` as `append` does: nothing of the batch was written.
    */
   import(batch: ImportBatch): Promise<void>
-  /** Keeps that the broker has taken the acknowledgement of every event up to a position. */
-  settle(position: number): Promise<void>
-  /** Events without identity whose acknowledgement is not known to have arrived, in position order. */
-  unsettled(): Promise<Message[]>
   /** As `HistoryReader.note()`. */
   note(name: string): Promise<string | undefined>
   /** Lets the next writer in. */

@@ -13,7 +13,7 @@ import {
   startRecorder,
 } from '../index.ts'
 import { newExchange, type TestExchange } from './fixtures/exchange.ts'
-import { plainChannel, plainPublish } from './fixtures/plain.ts'
+import { plainChannel, plainPublish, queueState } from './fixtures/plain.ts'
 import { startProgram } from './fixtures/program.ts'
 import { startProxy } from './fixtures/proxy.ts'
 import { until } from './fixtures/until.ts'
@@ -134,11 +134,14 @@ test('a standby that is closed while it stands by ends', async (t) => {
   assert.equal(standby.status.state, 'stopped')
 })
 
+/** Which nobody can tell from the next that are the same: they are there twice. */
+const allTheSame = 'without ids and all the same'
+
 /** Messages of several kinds, each kind in a batch of its own or all mixed: identity, bodies, copies. */
 const killedBatches: Record<string, readonly { messageId?: string; body: string }[]> = {
   'with ids': idsFrom(1, 20).map((id) => ({ messageId: id, body: `body ${id}` })),
   'without ids': idsFrom(1, 20).map((id) => ({ body: `body ${id}` })),
-  'without ids and all the same': idsFrom(1, 20).map(() => ({ body: 'same' })),
+  [allTheSame]: idsFrom(1, 20).map(() => ({ body: 'same' })),
   'with and without ids': idsFrom(1, 20).map((id) =>
     Number(id) % 3 === 0 ? { messageId: id, body: id } : { body: Number(id) % 2 === 0 ? 'same' : id },
   ),
@@ -152,7 +155,7 @@ const killedBatches: Record<string, readonly { messageId?: string; body: string 
 }
 
 for (const [kind, messages] of Object.entries(killedBatches)) {
-  test(`a recorder killed between its commit and its acknowledgement: messages ${kind} are recorded once`, async (t) => {
+  test(`a recorder killed between its commit and its acknowledgement: messages ${kind} are recorded ${kind === allTheSame ? 'twice, rather than not at all' : 'once'}`, async (t) => {
     const place = await newExchange(t)
     const channel = await plainChannel(t, place.url)
     const bodies = messages.map(({ body }) => body)
@@ -164,10 +167,56 @@ for (const [kind, messages] of Object.entries(killedBatches)) {
     await killed.kill()
     assert.deepEqual(bodiesOf(await recorded(place)), bodies)
     await using next = startRecorder(optionsOf(place))
-    await until('all came again', () => next.status.duplicates === messages.length)
-    await plainPublish(channel, place.exchange, { body: Buffer.from('same') })
-    await until('one more', () => next.status.head > messages.length)
-    assert.deepEqual(bodiesOf(await recorded(place)), [...bodies, 'same'])
+    await until('all came again', () => next.status.duplicates + next.status.recorded === messages.length)
+    await plainPublish(channel, place.exchange, { body: Buffer.from('last') })
+    const again = kind === allTheSame ? bodies : []
+    await until('one more', () => next.status.head > messages.length + again.length)
+    assert.deepEqual(bodiesOf(await recorded(place)), [...bodies, ...again, 'last'])
+  })
+}
+
+/** What a batch has, and what comes behind it. */
+const followed: Record<string, readonly { messageId?: string; body: string }[]> = {
+  'that are the same by turns': idsFrom(1, 40).map((n) => ({ body: Number(n) % 2 === 0 ? 'a' : 'b' })),
+  'that are the same, among others with ids': idsFrom(1, 40).map((n) =>
+    Number(n) % 2 === 0 ? { messageId: n, body: n } : { body: 'same' },
+  ),
+}
+
+for (const [kind, messages] of Object.entries(followed)) {
+  test(`a recorder killed after its acknowledgement, before it knew: messages without ids ${kind} are not taken for the batch before them`, async (t) => {
+    const place = await newExchange(t)
+    const channel = await plainChannel(t, place.url)
+    const proxy = await startProxy(t, place.url)
+    // The second half is handed out once the acknowledgement of the first has come.
+    const options = {
+      ...optionsOf(place),
+      broker: proxy.url,
+      prefetch: 20,
+      batchMax: 100,
+      batchWaitMs: 1_500,
+    }
+    const killed = startProgram<RecorderStatus>(t, 'recorder', options)
+    await killed.until('recording', ({ state }) => state === 'recording')
+    const publish = async (part: typeof messages) => {
+      for (const { messageId, body } of part)
+        await plainPublish(channel, place.exchange, { messageId, body: Buffer.from(body) })
+    }
+    await publish(messages.slice(0, 20))
+    await killed.until('held', ({ held }) => held === 20)
+    proxy.deafen()
+    await publish(messages.slice(20))
+    await until('all were handed out', async () => {
+      const { messageCount } = await queueState(channel, historyQueueOf(place.exchange))
+      return messageCount === 0
+    })
+    await killed.kill()
+    await using next = startRecorder(optionsOf(place))
+    await until('all are recorded', () => next.status.head >= messages.length)
+    assert.deepEqual(
+      bodiesOf(await recorded(place)),
+      messages.map(({ body }) => body),
+    )
   })
 }
 
@@ -185,9 +234,16 @@ async function startMuted(t: TestContext, place: TestExchange) {
 test('messages without identity are not doubled by a connection that is cut again and again', async (t) => {
   const place = await newExchange(t)
   const proxy = await startProxy(t, place.url)
-  await using recorder = startRecorder({ ...optionsOf(place), broker: proxy.url, prefetch: 50, batchMax: 20 })
+  await using recorder = startRecorder({
+    ...optionsOf(place),
+    broker: proxy.url,
+    prefetch: 50,
+    batchMax: 20,
+    batchWaitMs: 60_000,
+  })
   await recorder.started()
   const channel = await plainChannel(t, place.url)
+  // By sevens, in batches of twenty: none could be followed by its like.
   const bodies = idsFrom(1, 600).map((n) => `body ${Number(n) % 7}`)
   for (const [index, body] of bodies.entries()) {
     channel.publish(place.exchange, '', Buffer.from(body), { persistent: true })

@@ -103,20 +103,6 @@ export function remarkStatements({ schema, made, epoch }: Tenure, remarks: Remar
 
 const fenceKeepMs = 24 * 60 * 60 * 1_000
 
-/** What is not this writer's own to settle with its broker is settled: all up to `head`, where nothing was open before. */
-export function settleImported(
-  { schema, made, epoch }: Tenure,
-  { before, head }: { before: number; head: number },
-): BatchStatement {
-  const text = `${holding(schema)}, settled AS (
-      UPDATE ${schema}.history SET settled = $3::bigint FROM holding WHERE NOT EXISTS (
-        SELECT FROM ${schema}.events
-        WHERE unidentified AND position > settled AND position <= $4::bigint AND id LIKE 'unidentified:%'
-      )
-    ) SELECT FROM holding`
-  return { name: 'backstory_settle_imported', text, values: [made, epoch, head, before] }
-}
-
 /** The records of what was erased among imported events; numbers of later erasures go on behind them. */
 export function erasuresStatement(
   { schema, made, epoch }: Tenure,

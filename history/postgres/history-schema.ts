@@ -177,7 +177,6 @@ CREATE TABLE ${schema}.history (
   partition_size bigint NOT NULL,
   -- One more with each writer: one of an earlier epoch cannot commit.
   epoch bigint NOT NULL DEFAULT 0,
-  settled bigint NOT NULL DEFAULT 0,
   duplicates bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 

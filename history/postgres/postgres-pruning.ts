@@ -25,15 +25,6 @@ export class PostgresPruning implements PruneStore {
     this.#schema = schema
   }
 
-  async unsettled(): Promise<number | undefined> {
-    const [row] = await this.#rows<[number | null]>(
-      `SELECT min(position) FROM ${this.#schema}.events
-       WHERE unidentified AND position > (SELECT settled FROM ${this.#schema}.history) AND id LIKE 'unidentified:%'`,
-      [],
-    )
-    return row?.[0] ?? undefined
-  }
-
   async behindEvents(type: string | undefined, events: number): Promise<number> {
     const [row] = await this.#rows<[number]>(
       `SELECT position FROM ${this.#ofType} ORDER BY position DESC LIMIT 1 OFFSET $2`,

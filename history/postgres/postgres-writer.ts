@@ -6,11 +6,10 @@
  * next call. Where it was lost between a commit and its answer, the history itself says whether the batch is
  * in it, and a batch that is tried again is not written twice.
  */
-import type { Message } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
 import { identityTaken, notNext } from '../import-conflict.ts'
 import { importStart } from '../import-start.ts'
-import { type EventRow, eventColumns, type RecordedEvent, RowEvent } from '../stored-event.ts'
+import type { RecordedEvent } from '../stored-event.ts'
 import type { Appended, Batch, HistoryWriter, ImportBatch } from '../writer.ts'
 import { type BatchPlan, keysOf, planBatch, planImport, type Recorded } from './batch-plan.ts'
 import {
@@ -22,14 +21,12 @@ import {
   knownStatement,
   prunedStatement,
   remarkStatements,
-  settleImported,
 } from './batch-statements.ts'
 import type { EventKey } from './event-key.ts'
 import { makePartition, partitionedUpTo } from './event-partitions.ts'
 import { historyAddress } from './history-address.ts'
 import { postgresError, shownAddress } from './postgres.ts'
 import { fromText, toText } from './postgres-text.ts'
-import { rowTypes } from './row-types.ts'
 import {
   isMissing,
   locked,
@@ -142,21 +139,6 @@ class PostgresWriter implements HistoryWriter {
     })
   }
 
-  async settle(position: number): Promise<void> {
-    const { schema, epoch } = this.#tenure
-    await this.#inTurn(async ({ client }) => {
-      await client.query(`UPDATE ${schema}.history SET settled = $1 WHERE epoch = $2`, [position, epoch])
-    })
-  }
-
-  async unsettled(): Promise<Message[]> {
-    return await this.#inTurn(async ({ client }) => {
-      const text = unsettled(this.#tenure.schema)
-      const { rows } = await client.query({ text, rowMode: 'array', types: rowTypes })
-      return rows.map((row) => new RowEvent(row as unknown as EventRow, this.#place.exchange).message)
-    })
-  }
-
   async note(name: string): Promise<string | undefined> {
     return await this.#inTurn(async ({ client }) => {
       const text = `SELECT value FROM ${this.#tenure.schema}.notes WHERE name = $1`
@@ -173,7 +155,7 @@ class PostgresWriter implements HistoryWriter {
   }
 
   async #append(batch: Batch, known: ReadonlyMap<string, Recorded>): Promise<Appended> {
-    const { events, fences, notes = {}, isSettled = false, cursors = [] } = batch
+    const { events, fences, notes = {}, cursors = [] } = batch
     const before = this.#end
     // Positions are found by time, so a clock that is set back must not show in them.
     const recordedAt = Math.max(Date.now(), before.recordedAt)
@@ -184,7 +166,6 @@ class PostgresWriter implements HistoryWriter {
     const statements = [
       ...appendStatements(this.#tenure, { plan, end, exchange: this.#place.exchange }),
       ...remarkStatements(this.#tenure, remarks),
-      ...(isSettled ? [settleImported(this.#tenure, { before: before.head, head: end.head })] : []),
     ]
     const appended = { head: end.head, recorded: plan.events.length, duplicates, conflicts }
     await this.#write(statements, { batch, end, appended })
@@ -212,7 +193,6 @@ class PostgresWriter implements HistoryWriter {
       ...appendStatements(this.#tenure, { plan, end, exchange: this.#place.exchange }),
       ...remarkStatements(this.#tenure, remarks),
       ...(erasures.length === 0 ? [] : [erasuresStatement(this.#tenure, erasures)]),
-      settleImported(this.#tenure, { before: head, head: end.head }),
     ]
     const appended = { head: end.head, recorded: events.length, duplicates: 0, conflicts: 0 }
     try {
@@ -364,8 +344,3 @@ function isDuplicateKey(error: unknown): boolean {
 const lastCheckpoint = (schema: string) => `
   SELECT position AS head, recorded_at, unidentified, checksum FROM ${schema}.checkpoints
   ORDER BY position DESC LIMIT 1`
-
-const unsettled = (schema: string) => `
-  SELECT ${eventColumns} FROM ${schema}.events
-  WHERE unidentified AND position > (SELECT settled FROM ${schema}.history) AND id LIKE 'unidentified:%'
-  ORDER BY position`

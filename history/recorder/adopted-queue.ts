@@ -5,7 +5,7 @@
  * history queue did not get; what is behind it is in both. A queue that drops messages (by age, by length) may
  * drop the fence too: then it is sent again, and an empty queue is an end as well.
  * A message leaves the queue after its commit. What was committed and not acknowledged comes again: those with
- * an id are known by it, the others by their place, for which a note has a digest of the batch in hand.
+ * an id are known by it, the others by the batch in hand (batch-in-hand.ts).
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -19,16 +19,16 @@ import {
   sendConfirmed,
   streamOffsetOf,
 } from '../../broker/index.ts'
-import { HistoryError } from '../errors.ts'
 import type { HistoryWriter } from '../writer.ts'
 import type { AdoptedSource, SourceOptions } from './adopted-source.ts'
-import { BatchAgain, noteOfBatch } from './batch-again.ts'
+import { BatchInHand } from './batch-in-hand.ts'
 import { type Cut, Intake } from './recorder-intake.ts'
 
 export class AdoptedQueue implements AdoptedSource {
   readonly truncated = 0
   readonly #options: SourceOptions & { readonly fenceBroker: Broker }
   readonly #note: string
+  #batch!: BatchInHand
   #channel!: BrokerChannel
   #intake!: Intake
   #waiting = 0
@@ -49,15 +49,15 @@ export class AdoptedQueue implements AdoptedSource {
   }
 
   async open(channel: BrokerChannel, writer: HistoryWriter): Promise<Intake> {
-    const { name, exchange } = this.#options
+    const { name } = this.#options
     this.#channel = channel
     this.#fenceWithin = 0
     this.#deliveredAt = 0
     await this.#requireUnused()
-    await requireSettled(writer, exchange)
-    const redelivery = new BatchAgain((await writer.note(this.#note)) ?? '')
+    this.#batch = await BatchInHand.read(writer, this.#note)
+    const redelivery = this.#batch.comparison()
     // The batch in hand has to come whole to be compared.
-    const prefetch = Math.max(this.#options.prefetch, redelivery.size + 1)
+    const prefetch = Math.max(this.#options.prefetch, redelivery.size)
     const intake = new Intake({ ...this.#options, prefetch, redelivery })
     this.#intake = intake
     this.#openedAt = Date.now()
@@ -72,21 +72,16 @@ export class AdoptedQueue implements AdoptedSource {
     return intake
   }
 
-  notesOf(cut: Cut): Readonly<Record<string, string>> {
-    // It has nothing new: the batch that came again is still the one in hand.
-    if (cut.known > 0) return {}
-    return { [this.#note]: cut.hasUnidentified ? noteOfBatch(cut.events) : '' }
+  notesOf(cut: Cut): Readonly<Record<string, string>> | undefined {
+    return this.#batch.notesOf(cut)
   }
 
-  async committed(
-    { deliveryTag, events, known, hasUnidentified }: Cut,
-    writer: HistoryWriter,
-  ): Promise<void> {
+  async committed({ deliveryTag, events, known }: Cut, writer: HistoryWriter): Promise<void> {
     this.#channel.ackUpTo(deliveryTag)
     this.#waiting = Math.max(0, this.#waiting - events.length - known)
-    if (!hasUnidentified && known === 0) return
+    if (!this.#batch.isOpen) return
     await this.#channel.settled(this.#options.name)
-    await writer.append({ events: [], fences: [], notes: { [this.#note]: '' } })
+    await this.#batch.settle(writer)
   }
 
   async isAtEnd(cut: Cut | undefined): Promise<boolean> {
@@ -162,20 +157,6 @@ const silentMsMax = 10_000
 const quietMs = 1_000
 const goneMsMax = 1_000
 const lookMs = 1_000
-
-/**
- * What the recorder did not see acknowledged, only the recorder can recognise when it comes again.
- *
- * @throws HistoryError `HISTORY_UNSETTLED`.
- */
-export async function requireSettled(writer: HistoryWriter, exchange: string): Promise<void> {
-  const { length } = await writer.unsettled()
-  if (length === 0) return
-  throw new HistoryError(
-    'HISTORY_UNSETTLED',
-    `The recorder of ${exchange} was ended before RabbitMQ had its acknowledgement of ${length} messages without id: start it, stop it once it records, and adopt then`,
-  )
-}
 
 export function notThatKind(message: string): BrokerError {
   return new BrokerError('BROKER_TOPOLOGY_MISMATCH', message)

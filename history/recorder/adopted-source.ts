@@ -22,7 +22,7 @@ export interface AdoptedSource {
   /** Consumes into an intake, from where the history says that it had come. */
   open(channel: BrokerChannel, writer: HistoryWriter): Promise<Intake>
   /** What is to be kept with a batch. */
-  notesOf(cut: Cut): Readonly<Record<string, string>>
+  notesOf(cut: Cut): Readonly<Record<string, string>> | undefined
   /** The batch is committed. */
   committed(cut: Cut, writer: HistoryWriter): Promise<void>
   /** Whether all was taken. @param cut - Undefined in a pause. */

@@ -15,10 +15,10 @@ import {
   withoutStreamOffset,
 } from '../../broker/index.ts'
 import type { HistoryWriter } from '../writer.ts'
-import { notThatKind, requireSettled } from './adopted-queue.ts'
+import { notThatKind } from './adopted-queue.ts'
 import type { AdoptedSource, SourceOptions } from './adopted-source.ts'
+import { noComparison } from './batch-in-hand.ts'
 import { type Cut, Intake } from './recorder-intake.ts'
-import { Redelivery } from './redelivery.ts'
 
 export class AdoptedStream implements AdoptedSource {
   readonly #options: SourceOptions
@@ -47,15 +47,14 @@ export class AdoptedStream implements AdoptedSource {
   }
 
   async open(channel: BrokerChannel, writer: HistoryWriter): Promise<Intake> {
-    const { name, exchange, prefetch } = this.#options
-    await requireSettled(writer, exchange)
+    const { name, prefetch } = this.#options
     this.#channel = channel
     this.#offsets.clear()
     this.#next = this.#taken = Number((await writer.note(this.#note)) ?? 0)
     // Once: what comes later is in the history queue too.
     this.#last ??= (await this.#lookAtLast()) ?? 'untold'
     this.#deliveredAt = Date.now()
-    const intake = new Intake({ ...this.#options, redelivery: new Redelivery([]) })
+    const intake = new Intake({ ...this.#options, redelivery: noComparison() })
     await channel.consume(name, {
       prefetch,
       from: this.#next === 0 ? 'first' : this.#next,

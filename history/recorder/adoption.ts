@@ -19,7 +19,7 @@ import {
 import { type Logger, silentLogger } from '../../events/index.ts'
 import { HistoryError, isTransient } from '../errors.ts'
 import { openHistoryWriter } from '../open-history.ts'
-import type { Appended, HistoryWriter } from '../writer.ts'
+import type { Appended, Batch, HistoryWriter } from '../writer.ts'
 import { AdoptedQueue } from './adopted-queue.ts'
 import type { AdoptedSource } from './adopted-source.ts'
 import { AdoptedStream } from './adopted-stream.ts'
@@ -80,8 +80,8 @@ export interface Adoption {
 /**
  * Starts to adopt; it connects, and reconnects, by itself.
  *
- * What ends it (see `ended`): HistoryError `HISTORY_LOCKED` while a recorder runs, `HISTORY_UNSETTLED` after
- * one that was killed, and as of `startRecorder()`; BrokerError `BROKER_QUEUE_BUSY` where the queue has
+ * What ends it (see `ended`): HistoryError `HISTORY_LOCKED` while a recorder runs, and as of
+ * `startRecorder()`; BrokerError `BROKER_QUEUE_BUSY` where the queue has
  * another consumer, `BROKER_QUEUE_LOST` where there is none of that name, `BROKER_TOPOLOGY_MISMATCH` for a
  * stream that is none, and as of `startRecorder()`.
  *
@@ -290,12 +290,13 @@ class RunningAdoption implements Adoption {
     { cut, channel }: { cut: Cut; channel: BrokerChannel },
   ): Promise<boolean> {
     const { exchange, logger } = this.#options
+    const { events } = cut
+    // Fences and notices that came this way were meant for somebody else. One batch for all tries: a writer
+    // may find that it was written after all.
+    const batch: Batch = { events, fences: [], notes: this.#source.notesOf(cut) ?? {} }
     for (let retryMs = retryMsMin; ; retryMs = Math.min(retryMs * 2, retryMsMax)) {
       try {
-        const { events } = cut
-        const notes = this.#source.notesOf(cut)
-        // Fences and notices that came this way were meant for somebody else.
-        this.#count(cut, await writer.append({ events, fences: [], notes, isSettled: true }))
+        this.#count(cut, await writer.append(batch))
         this.#state = 'adopting'
         break
       } catch (error) {

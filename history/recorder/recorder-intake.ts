@@ -2,12 +2,12 @@
  * The intake: deliveries of one channel, waiting to be written, and cut into batches.
  *
  * At first, redelivered messages without identity are held back until it is known whether the history
- * holds them already (redelivery.ts); everything behind them waits, so that order is kept.
+ * holds them already (batch-in-hand.ts); everything behind them waits, so that order is kept.
  */
 import { cursorNoticeOf, type Delivery, fenceIdOf } from '../../broker/index.ts'
 import { attributesOf } from '../../events/index.ts'
 import type { Batch, ConsumerCursor, NewEvent } from '../writer.ts'
-import type { Comparison } from './redelivery.ts'
+import type { Comparison } from './batch-in-hand.ts'
 
 /** A batch, and the tag that acknowledges it and all before it. */
 export interface Cut extends Batch {
@@ -18,7 +18,7 @@ export interface Cut extends Batch {
 }
 
 export interface IntakeOptions {
-  /** With what the history has and may not be acknowledged. */
+  /** With the batch in hand. */
   readonly redelivery: Comparison
   /** Deliveries that the broker hands out at once: what is held back must not exceed it. */
   readonly prefetch: number
@@ -35,7 +35,7 @@ export class Intake {
   #from = 0
   /** Fences in the queue: each ends its batch, so a batch is ready when one is there. */
   #fences = 0
-  /** Messages of the unsettled batch that are still to come, once that has come again. */
+  /** Messages without id of the batch in hand that are still to come, once it has come again. */
   #known = 0
   #isHeld: boolean
   #resolveReady: (() => void) | undefined
@@ -49,11 +49,6 @@ export class Intake {
 
   get size(): number {
     return this.#queue.length - this.#from
-  }
-
-  /** True where the unsettled messages turned out to have been acknowledged. */
-  get isSettled(): boolean {
-    return this.#redelivery.verdict === 'other'
   }
 
   add(delivery: Delivery): void {
@@ -91,7 +86,12 @@ export class Intake {
     let deliveryTag = 0
     let known = 0
     let hasUnidentified = false
-    while (this.size > 0 && events.length < this.#options.batchMax && fences.length === 0) {
+    // What came again is one batch once more, however large: a part of it could not be told a third time.
+    while (
+      this.size > 0 &&
+      (events.length < this.#options.batchMax || this.#known > 0) &&
+      fences.length === 0
+    ) {
       const delivery = this.#queue[this.#from]!
       this.#from += 1
       deliveryTag = delivery.deliveryTag
@@ -126,13 +126,11 @@ export class Intake {
 
   #compare(delivery: Delivery): void {
     clearTimeout(this.#timer)
-    const isCandidate = delivery.redelivered && fenceIdOf(delivery) === undefined
-    if (isCandidate && this.#redelivery.concerns(delivery)) this.#redelivery.next(delivery)
+    if (delivery.redelivered && fenceIdOf(delivery) === undefined) this.#redelivery.next(delivery)
     // One that is not redelivered says that all that are have come; so does a pause. Where the prefetch is
-    // used up before the whole batch has come again, the rest of it comes after the acknowledgement.
-    if (!delivery.redelivered) this.#redelivery.end()
-    const isStuck = this.size >= this.#options.prefetch
-    if (this.#redelivery.verdict !== 'open' || isStuck) this.#release()
+    // used up, no more come.
+    if (!delivery.redelivered || this.size >= this.#options.prefetch) this.#redelivery.end()
+    if (this.#redelivery.verdict !== 'open') this.#release()
     else {
       this.#timer = setTimeout(() => {
         this.#redelivery.end()
@@ -143,7 +141,7 @@ export class Intake {
 
   #release(): void {
     this.#isHeld = false
-    if (!this.isSettled) this.#known = this.#redelivery.known
+    if (this.#redelivery.verdict === 'same') this.#known = this.#redelivery.known
     this.wake()
   }
 

@@ -24,12 +24,12 @@ import { isTracing, type Logger, silentLogger, traceRecord } from '../../events/
 import { HistoryError, isTransient } from '../errors.ts'
 import { openHistoryWriter } from '../open-history.ts'
 import { isPostgresUrl, shownAddress } from '../postgres/postgres.ts'
-import type { HistoryWriter } from '../writer.ts'
+import type { Batch, HistoryWriter } from '../writer.ts'
+import { BatchInHand } from './batch-in-hand.ts'
 import { BatchSizes, type SizeCounts } from './batch-sizes.ts'
 import { settleBindings } from './bindings-note.ts'
 import { type Cut, Intake } from './recorder-intake.ts'
 import { QueueWatch } from './recorder-watch.ts'
-import { Redelivery } from './redelivery.ts'
 
 export interface RecorderOptions {
   /** URL or URLs of the broker, or a connection to share, which `close()` then leaves open. */
@@ -143,6 +143,16 @@ const retryMsMin = 100
 const retryMsMax = 5_000
 /** Each try makes a connection. */
 const databaseStandbyMs = 1_000
+
+/** Names the note of what the recorder has in hand. */
+const batchNote = 'recorded batch'
+
+/** What a channel is served with. */
+interface Place {
+  readonly writer: HistoryWriter
+  readonly channel: BrokerChannel
+  readonly inHand: BatchInHand
+}
 
 class QueueRecorder implements Recorder {
   readonly stopped: Promise<void>
@@ -282,17 +292,18 @@ class QueueRecorder implements Recorder {
   }
 
   async #serveChannel(writer: HistoryWriter): Promise<void> {
-    const { exchange, bindings: asked, prefetch, batchMax, batchWaitMs, lookMs, logger } = this.#options
+    const { exchange, bindings: asked, batchMax, batchWaitMs, lookMs, logger } = this.#options
     const { signal } = this.#stop
     await declareAroundPartition(this.#broker, { exchange, signal })
     const bindings = await settleBindings(writer, { broker: this.#broker, exchange, asked, signal })
     await declareTopology(this.#broker, { exchange, bindings, signal })
-    const unsettled = await writer.unsettled()
+    const inHand = await BatchInHand.read(writer, batchNote)
     // One that came back to its database may find that the last batch was written after all.
     this.#head = await writer.head()
-    const intake = new Intake({ redelivery: new Redelivery(unsettled), prefetch, batchMax, batchWaitMs })
-    const recordedBefore = this.#head
-    let isSettled = unsettled.length === 0
+    const redelivery = inHand.comparison()
+    // The batch in hand has to come whole to be compared.
+    const prefetch = Math.max(this.#options.prefetch, redelivery.size)
+    const intake = new Intake({ redelivery, prefetch, batchMax, batchWaitMs })
     const channel = await this.#broker.openChannel({ signal: this.#stop.signal })
     this.#intake = intake
     const wake = () => intake.wake()
@@ -313,9 +324,7 @@ class QueueRecorder implements Recorder {
         await intake.ready()
         const cut = intake.cut()
         if (cut === undefined) continue
-        if (!isSettled && intake.isSettled) await writer.settle(recordedBefore)
-        isSettled = true
-        await this.#append(writer, channel, cut)
+        await this.#append(cut, { writer, channel, inHand })
       }
     } finally {
       this.#stop.signal.removeEventListener('abort', wake)
@@ -328,18 +337,25 @@ class QueueRecorder implements Recorder {
   }
 
   /** Writes a batch, however often it takes, then acknowledges it. Gives up when its channel is gone. */
-  async #append(writer: HistoryWriter, channel: BrokerChannel, cut: Cut): Promise<void> {
+  async #append(cut: Cut, place: Place): Promise<void> {
+    const { writer, channel, inHand } = place
+    // One batch for all tries: a writer may find that it was written after all.
+    const notes = inHand.notesOf(cut)
+    const batch = notes === undefined ? cut : { ...cut, notes }
     let retryMs = retryMsMin
-    while (!(await this.#tryAppend(writer, cut, retryMs))) {
+    while (!(await this.#tryAppend(batch, { writer, retryMs }))) {
       await sleep(retryMs, undefined, { signal: this.#stop.signal }).catch(() => {})
       if (this.#stop.signal.aborted || !channel.isOpen) return
       retryMs = Math.min(retryMs * 2, retryMsMax)
     }
     channel.ackUpTo(cut.deliveryTag)
-    if ((cut.hasUnidentified || cut.known > 0) && channel.isOpen) await this.#settle(writer, channel)
+    if (inHand.isOpen && channel.isOpen) await this.#settle(place)
   }
 
-  async #tryAppend(writer: HistoryWriter, cut: Cut, retryMs: number): Promise<boolean> {
+  async #tryAppend(
+    cut: Cut & Batch,
+    { writer, retryMs }: { writer: HistoryWriter; retryMs: number },
+  ): Promise<boolean> {
     const { exchange, logger } = this.#options
     try {
       const { head, recorded, duplicates, conflicts } = isTracing()
@@ -377,13 +393,12 @@ class QueueRecorder implements Recorder {
   }
 
   /** Only messages without identity need to know that their acknowledgement arrived. */
-  async #settle(writer: HistoryWriter, channel: BrokerChannel): Promise<void> {
-    const head = this.#head
+  async #settle({ writer, channel, inHand }: Place): Promise<void> {
     try {
       await channel.settled(historyQueueOf(this.#options.exchange))
-      await writer.settle(head)
+      await inHand.settle(writer)
     } catch (error) {
-      // They count as not acknowledged: a redelivery is compared with them.
+      // Whatever comes redelivered is compared with the batch.
       this.#options.logger.debug('recorder.not-settled', { error: (error as Error).message })
     }
   }

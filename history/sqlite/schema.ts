@@ -7,8 +7,7 @@
  * `checkpoints`: the running checksum at the end of each batch, so that the checksum up to any position
  * costs one batch. `spent_sequences`: the numbers of duplicates that came under another number than the
  * recorded event has, so that they are not taken for holes; `position` is the head when they came.
- * `history`: one row; `settled` is the position up to which the broker is known to have taken the
- * acknowledgements. `consumers`: how far each has come, as it last told. `pruned`: ranges of positions that
+ * `history`: one row. `consumers`: how far each has come, as it last told. `pruned`: ranges of positions that
  * retention has removed, none beside another, with the sum of what they add to the checksum. `erasures`: whose
  * events were emptied, by whom and why, `finished` when no trace is left; the rows themselves say so in `properties`. `notes`: what a
  * writer must know again, by name.
@@ -65,7 +64,6 @@ const tables = `
 CREATE TABLE history (
   exchange TEXT NOT NULL,
   created_at INTEGER NOT NULL,
-  settled INTEGER NOT NULL DEFAULT 0,
   duplicates INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE events (

@@ -30,10 +30,6 @@ export class SqlitePruning implements PruneStore {
     this.#statements = prepareStatements(database)
   }
 
-  async unsettled(): Promise<number | undefined> {
-    return this.#guard(() => (this.#statements.unsettled.get() as number | null) ?? undefined)
-  }
-
   async behindEvents(type: string | undefined, events: number): Promise<number> {
     const { newest } = this.#of(type)
     return this.#guard(() => (newest.get({ type: type ?? null, events }) as number | undefined) ?? 0)
@@ -145,12 +141,6 @@ function prepareStatements(database: SqliteDatabase) {
   return {
     ofType: of('type = @type'),
     ofAll: of('@type IS NULL'),
-    unsettled: database
-      .prepare(
-        `SELECT min(position) FROM events
-         WHERE unidentified = 1 AND position > (SELECT settled FROM history) AND id LIKE 'unidentified:%'`,
-      )
-      .pluck(),
     remove: database.prepare('DELETE FROM events WHERE position BETWEEN ? AND ?'),
     before: database.prepare(`SELECT ${columns} FROM pruned WHERE first < ? ORDER BY first DESC LIMIT 1`),
     behind: database.prepare(`SELECT ${columns} FROM pruned WHERE first = ?`),

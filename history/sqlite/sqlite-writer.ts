@@ -8,12 +8,12 @@
 import { isUtf8 } from 'node:buffer'
 import { hash } from 'node:crypto'
 import { v7 as uuidv7 } from 'uuid'
-import { Checksum, encodeProperties, type Message, sequenceHeader, sequenceOf } from '../../events/index.ts'
+import { Checksum, encodeProperties, sequenceHeader, sequenceOf } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
 import { identityTaken, notNext } from '../import-conflict.ts'
 import { importStart } from '../import-start.ts'
 import { erasureOf, packedSequence, packProperties, packRecorded } from '../packed-properties.ts'
-import { type EventRow, eventColumns, RowEvent } from '../stored-event.ts'
+import { eventColumns } from '../stored-event.ts'
 import type { Appended, Batch, HistoryWriter, ImportBatch, NewEvent } from '../writer.ts'
 import { canonicalPath, FileIdentity } from './file-identity.ts'
 import { keepReserve } from './reserve.ts'
@@ -130,25 +130,6 @@ class SqliteWriter implements HistoryWriter {
     }
   }
 
-  async settle(position: number): Promise<void> {
-    this.#requireOpen()
-    try {
-      this.#statements.settle.run(position)
-    } catch (error) {
-      throw sqliteError(error, this.#path)
-    }
-  }
-
-  async unsettled(): Promise<Message[]> {
-    this.#requireOpen()
-    try {
-      const rows = this.#statements.unsettled.all() as EventRow[]
-      return rows.map((row) => new RowEvent(row, this.#exchange).message)
-    } catch (error) {
-      throw sqliteError(error, this.#path)
-    }
-  }
-
   async note(name: string): Promise<string | undefined> {
     this.#requireOpen()
     try {
@@ -170,7 +151,7 @@ class SqliteWriter implements HistoryWriter {
     if (this.#closed) throw new HistoryError('HISTORY_CLOSED', `The writer of ${this.#path} was closed`)
   }
 
-  #insertBatch({ events, fences, notes, isSettled, cursors = [] }: Batch): State & Appended {
+  #insertBatch({ events, fences, notes, cursors = [] }: Batch): State & Appended {
     const before = this.#state
     // Positions are found by time, so a clock that is set back must not show in them.
     const recordedAt = Math.max(Date.now(), before.recordedAt)
@@ -203,7 +184,6 @@ class SqliteWriter implements HistoryWriter {
     for (const fence of fences) this.#statements.insertFence.run(fence, head, recordedAt)
     if (fences.length > 0) this.#statements.dropFences.run(recordedAt - fenceKeepMs)
     for (const name in notes) this.#statements.keepNote.run(name, notes[name])
-    if (isSettled) this.#statements.settleImported.run({ head, before: before.head })
     for (const { consumer, cursor } of cursors) this.#statements.noteCursor.run(consumer, cursor, Date.now())
     return { head, checksum: hex, unidentified, recordedAt, recorded, duplicates, conflicts }
   }
@@ -248,7 +228,6 @@ class SqliteWriter implements HistoryWriter {
     for (const { number, subject, reason, by, at, events: emptied, lastPosition } of erasures) {
       this.#statements.keepErasure.run(number, subject, reason, by, at.getTime(), emptied, lastPosition)
     }
-    this.#statements.settleImported.run({ head, before: before.head })
     return { head, checksum: hex, unidentified, recordedAt }
   }
 
@@ -331,7 +310,6 @@ function prepareStatements(database: SqliteDatabase) {
        ON CONFLICT (name) DO UPDATE SET cursor = excluded.cursor, told_at = excluded.told_at`,
     ),
     positionOf: database.prepare('SELECT position FROM events WHERE id = ? AND source = ?').pluck(),
-    settle: database.prepare('UPDATE history SET settled = ?'),
     keepPruned: database.prepare(
       `INSERT INTO pruned (first, last, checksum, unidentified, reason, pruned_at) VALUES (?, ?, ?, ?, ?, ?)`,
     ),
@@ -339,17 +317,6 @@ function prepareStatements(database: SqliteDatabase) {
       `INSERT INTO erasures (number, subject, reason, erased_by, erased_at, events, last_position, finished)
        VALUES (?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (number) DO NOTHING`,
     ),
-    // What this history's own recorder has not settled stays so.
-    settleImported: database.prepare(
-      `UPDATE history SET settled = @head WHERE NOT EXISTS (SELECT 1 FROM events
-         WHERE unidentified = 1 AND position > settled AND position <= @before AND id LIKE 'unidentified:%')`,
-    ),
-    unsettled: database
-      .prepare(
-        `SELECT ${eventColumns} FROM events WHERE unidentified = 1 AND position > (SELECT settled FROM history)
-         AND id LIKE 'unidentified:%' ORDER BY position`,
-      )
-      .raw(),
   }
 }
 

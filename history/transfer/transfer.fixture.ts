@@ -36,8 +36,6 @@ export async function record(
         .map((message) => ({ ...attributesOf(message), message }))
       await writer.append({ events, fences: [] })
     }
-    // As a recorder does that ends in good order.
-    await writer.settle(await writer.head())
   } finally {
     await writer.close()
   }
