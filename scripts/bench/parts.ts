@@ -10,6 +10,7 @@ export const parts = {
   'live-consumer': () => import('./ours/live-consumer.ts'),
   'feed-server': () => import('./ours/feed-server.ts'),
   'scale-recorder': () => import('./ours/scale-recorder.ts'),
+  'scale-writer': () => import('./ours/scale-writer.ts'),
   'scale-reader': () => import('./ours/scale-reader.ts'),
   'bare-publisher': () => import('./peers/bare-publisher.ts'),
   'idle-consumer': () => import('./peers/idle-consumer.ts'),

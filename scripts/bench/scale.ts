@@ -4,6 +4,7 @@
  *
  *     npm run bench:scale                                       a million, in SQLite and in PostgreSQL
  *     npm run bench:scale -- --events 1000000,10000000 --in sqlite --json
+ *     npm run bench:scale -- --by writer                        filled without RabbitMQ, which is quicker
  *
  * Memory is flat where a step's figure for ten million is that for one. A line of figures goes to standard
  * output as soon as a step has ended, all else to standard error.
@@ -34,6 +35,7 @@ const { values } = parseArgs({
   options: {
     events: { type: 'string', default: '1000000' },
     in: { type: 'string', default: 'sqlite,postgres' },
+    by: { type: 'string', default: 'recorder' },
     json: { type: 'boolean', default: false },
   },
 })
@@ -64,14 +66,21 @@ async function measure(database: Database, wanted: number): Promise<void> {
   }
   try {
     const { url } = found
+    if (values.by === 'writer') {
+      const writer = await start('scale-writer', { exchange, history, events })
+      print({ database, events, step: 'write', round: await writer.round() })
+      await writer.close()
+    }
     const recorder = await start('scale-recorder', { url, exchange, history, events })
-    const publisher = await start('publisher', { url, exchange, events: portion, inFlightMax })
-    const [recorded] = await Promise.all([
-      recorder.round(),
-      publishAll(publisher, { broker, queue: historyQueueOf(exchange), events }),
-    ])
-    await publisher.close()
-    print({ database, events, step: 'record', round: recorded })
+    if (values.by !== 'writer') {
+      const publisher = await start('publisher', { url, exchange, events: portion, inFlightMax })
+      const [recorded] = await Promise.all([
+        recorder.round(),
+        publishAll(publisher, { broker, queue: historyQueueOf(exchange), events }),
+      ])
+      await publisher.close()
+      print({ database, events, step: 'record', round: recorded })
+    }
     print({ database, events, step: 'size', bytesAnEvent: (await bytesOf(history)) / events })
 
     const consumer = { url, exchange, history, events, folder }
