@@ -10,7 +10,7 @@ import { EventIntake } from './event-intake.ts'
 import { EventPages, type TransferProgress } from './event-pages.ts'
 import { differences } from './same-event.ts'
 import { spentIn } from './spent-runs.ts'
-import { missingErasures, readErasures } from './travelling-erasures.ts'
+import { missingErasures, readErasures, requireErased } from './travelling-erasures.ts'
 import { keepNotes, readNotes } from './travelling-notes.ts'
 import { beginOf, readPruned } from './travelling-pruned.ts'
 
@@ -48,7 +48,7 @@ export async function copyHistory(
   const copy = openHistory({ history: to, exchange })
   try {
     const done = await writer.head()
-    await missingErasures(copy, await readErasures(reader))
+    await requireErased(copy, await missingErasures(copy, await readErasures(reader)))
     await requireBeginning(reader, copy, { upTo: Math.min(done, summary.position), to })
     const begin = await beginOf(reader)
     const base = await reader.summary({ upTo: begin - 1 })
@@ -66,7 +66,9 @@ export async function copyHistory(
       onProgress?.({ position: page.through, upTo: summary.position })
     }
     await intake.finish()
+    // An erasure may have been at work meanwhile.
     const erasures = await missingErasures(copy, await readErasures(reader))
+    await requireErased(copy, erasures)
     if (erasures.length > 0) await writer.import({ events: [], spent: [], erasures })
     await keepNotes(writer, await readNotes(reader))
     await requireBeginning(reader, copy, { upTo: summary.position, to })

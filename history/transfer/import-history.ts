@@ -18,7 +18,7 @@ import { type ExportSource, lineName, openExportSource, type SourcePage } from '
 import { damaged } from './line-pages.ts'
 import type { Manifest } from './manifest.ts'
 import { spentOf } from './spent-runs.ts'
-import { missingErasures } from './travelling-erasures.ts'
+import { missingErasures, requireErased } from './travelling-erasures.ts'
 import { keepNotes } from './travelling-notes.ts'
 
 export interface ImportOptions {
@@ -96,6 +96,8 @@ export async function importHistory({
       await nextTurn()
     }
     await take.finish()
+    // Below a range there may be what was erased after it came.
+    await requireErased(reader, erasures)
     if (manifest !== undefined) await keepNotes(writer, manifest.notes)
     if (manifest !== undefined && !isAppended) await writer.import({ events: [], spent: [], erasures })
     if (manifest !== undefined && !isAppended) await requireSums(reader, manifest, history)

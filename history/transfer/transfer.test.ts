@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { auditHistory } from '../audit/history-audit.ts'
 import { openHistoryKeeper, openHistoryWriter } from '../open-history.ts'
+import type { HistoryReader, Page } from '../reader.ts'
 import { openSqlite } from '../sqlite/sqlite.ts'
 import { copyHistory } from './copy-history.ts'
 import { exportHistory } from './export-history.ts'
@@ -334,6 +335,42 @@ test('what was erased stays so in all that is made of the history, with the reco
     code: 'HISTORY_EXPORT_EXISTS',
     message: /erased or pruned in the history since/,
   })
+})
+
+test('what a copy or an import has of an erased subject from before is named, not taken for erased', async (t) => {
+  const { path } = transferFolder(t)
+  await record(path('h.db'), orders(2_500))
+  const reader = openReader(t, path('h.db'))
+  await exportHistory(reader, { to: path('beginning.jsonl'), upTo: 1_000 })
+  await importHistory({ from: path('beginning.jsonl'), history: path('imported.db') })
+  await using keeper = await openHistoryKeeper({ history: path('h.db') })
+  const erasing = { subject: 'EC-7', reason: 'asked to', by: 'me' }
+  // While the second page is on its way.
+  const racing = new Proxy(reader, {
+    get(target, name: keyof HistoryReader) {
+      if (name !== 'read') return (target[name] as () => unknown).bind(target)
+      return async (page: Page) => {
+        const events = await target.read(page)
+        if (page.after === 1_000) await keeper.erase(erasing)
+        return events
+      }
+    },
+  })
+  const conflict = { code: 'HISTORY_CONFLICT', message: /osition 7 was erased there, .* --subject EC-7/ }
+  await assert.rejects(copyHistory(racing, { to: path('copy.db') }), conflict)
+  await assert.rejects(copyHistory(reader, { to: path('copy.db') }), conflict)
+  await exportHistory(reader, { to: path('rest.jsonl'), after: 1_000 })
+  const rest = { from: path('rest.jsonl'), history: path('imported.db') }
+  await assert.rejects(importHistory(rest), conflict)
+  for (const history of [path('copy.db'), path('imported.db')]) {
+    assert.deepEqual(await openReader(t, history).erasures({ after: 0 }), [], 'no record of what is whole')
+    await using here = await openHistoryKeeper({ history })
+    await here.erase(erasing)
+  }
+  await copyHistory(reader, { to: path('copy.db') })
+  await importHistory(rest)
+  await assertSame(t, path('h.db'), path('copy.db'))
+  await assertSame(t, path('h.db'), path('imported.db'))
 })
 
 test('what was pruned stays so in all that is made of the history, and its sums hold', async (t) => {
