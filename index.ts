@@ -20,6 +20,7 @@ export {
   historyQueueOf,
   lintTopology,
   type NotJudged,
+  type PartedExchange,
   type Partition,
   partitionExchangesOf,
   partitionOf,

@@ -44,4 +44,5 @@ export {
 } from './topology-plan.ts'
 export type { TopologyFinding, TopologyFindingCode } from './topology-rules.ts'
 export type { NotJudged, TopologyItem } from './topology-survey.ts'
+export type { PartedExchange } from './topology-surveys.ts'
 export { redactUrl } from './url.ts'

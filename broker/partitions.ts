@@ -26,6 +26,7 @@ export interface Partition {
   readonly of: number
 }
 
+const partitionsMin = 2
 const partitionsMax = 64
 
 /** The exchange of a partition, such as `orders.2of4`. */
@@ -49,24 +50,25 @@ export function partitionExchangesOf(exchange: string, partitions: number): stri
 export function partitionOf(name: string): Partition | undefined {
   const [, exchange, number, of] = /^(.+)\.([1-9]\d?)of([1-9]\d?)$/.exec(name) ?? []
   const partition = { exchange: exchange!, number: Number(number), of: Number(of) }
-  const isOne = exchange !== undefined && partition.of >= 2 && partition.of <= partitionsMax
+  const isOne = exchange !== undefined && partition.of >= partitionsMin && partition.of <= partitionsMax
   return isOne && partition.number <= partition.of ? partition : undefined
 }
 
 /** @throws TypeError for a number of partitions that is none from 2 to 64. */
 export function requirePartitions(partitions: unknown): asserts partitions is number {
-  if (Number.isInteger(partitions) && Number(partitions) >= 2 && Number(partitions) <= partitionsMax) return
+  const number = Number.isInteger(partitions) ? Number(partitions) : Number.NaN
+  if (number >= partitionsMin && number <= partitionsMax) return
   throw new TypeError(
-    `Expected \`partitions\` to be an integer from 2 to ${partitionsMax}, got ${partitions}`,
+    `Expected \`partitions\` to be an integer from ${partitionsMin} to ${partitionsMax}, got ${partitions}`,
   )
 }
 
-function hashExchangeOf(exchange: string): string {
+export function hashExchangeOf(exchange: string): string {
   return `${exchange}.partitions`
 }
 
 /** Properties of the hash exchange. What it cannot route goes to the first partition; and see the header. */
-function hashExchangeArguments(exchange: string, partitions: number) {
+export function hashExchangeArguments(exchange: string, partitions: number) {
   return { 'alternate-exchange': partitionExchangeOf({ exchange, number: 1, of: partitions }) }
 }
 
@@ -129,6 +131,48 @@ export async function checkPartition(
     await declareHash(broker, { exchange, partitions, signal })
 }
 
+/**
+ * How many partitions an exchange has; undefined where it has none, or where this user may not be told.
+ *
+ * AMQP has no question for it: the hash exchange is declared again with a number, and a refusal names its own.
+ *
+ * @throws BrokerError as `openChannel()` does.
+ */
+export async function partitionsOf(broker: Broker, exchange: string): Promise<number | undefined> {
+  if (!(await isThere(broker, hashExchangeOf(exchange), undefined))) return undefined
+  try {
+    await declareHash(broker, { exchange, partitions: partitionsMin, signal: undefined })
+    return partitionsMin
+  } catch (error) {
+    if (!(error instanceof BrokerError)) throw error
+    if (!['BROKER_TOPOLOGY_MISMATCH', 'BROKER_ACCESS_REFUSED'].includes(error.code)) throw error
+    return foundIn(error.cause)
+  }
+}
+
+/**
+ * Whether an exchange has so many partitions; `unknown` where this user may not declare them. Declares nothing.
+ *
+ * @throws BrokerError as `declarePartitions()` does.
+ */
+export async function inspectPartitions(
+  broker: Broker,
+  { exchange, partitions }: { exchange: string; partitions: number },
+): Promise<'present' | 'missing' | 'unknown'> {
+  const signal = undefined
+  if (!(await isThere(broker, hashExchangeOf(exchange), signal))) {
+    await requireUnrecorded(broker, exchange)
+    return 'missing'
+  }
+  try {
+    await declareHash(broker, { exchange, partitions, signal })
+    return 'present'
+  } catch (error) {
+    if (error instanceof BrokerError && error.code === 'BROKER_ACCESS_REFUSED') return 'unknown'
+    throw error
+  }
+}
+
 async function isThere(broker: Broker, exchange: string, signal: AbortSignal | undefined): Promise<boolean> {
   try {
     await requireExchange(broker, { exchange, signal })
@@ -188,15 +232,20 @@ async function hashError(
     return new BrokerError('BROKER_ACCESS_REFUSED', refused, { cause })
   }
   if (replyCodeOf(cause) !== replyCodes.preconditionFailed) return lost(hashExchangeOf(exchange), cause)
-  const refusal = inequivalentIn(message)
-  const found = refusal?.property === 'alternate-exchange' ? partitionOf(refusal.found ?? '') : undefined
+  const found = foundIn(cause)
   return new BrokerError(
     'BROKER_TOPOLOGY_MISMATCH',
     found === undefined
       ? `Exchange ${hashExchangeOf(exchange)} exists with other properties: ${message}. Part another exchange, or delete what is there once it is no longer needed`
-      : `Exchange ${exchange} has ${found.of} partitions, and ${partitions} are asked for: the number is chosen once. Ask for ${found.of}, or part another exchange and import the histories of this one there`,
+      : `Exchange ${exchange} has ${found} partitions, and ${partitions} are asked for: the number is chosen once. Ask for ${found}, or part another exchange and import the histories of this one there`,
     { cause },
   )
+}
+
+/** The number of partitions that a refusal names. */
+function foundIn(cause: unknown): number | undefined {
+  const refusal = inequivalentIn((cause as Error).message)
+  return refusal?.property === 'alternate-exchange' ? partitionOf(refusal.found ?? '')?.of : undefined
 }
 
 /** Why the channel went with its connection; the broker's words come a moment after. */

@@ -7,6 +7,7 @@
  */
 import type { Broker } from './connection.ts'
 import type { ManagedQueue, ManagementApi } from './management.ts'
+import { hashExchangeOf, partitionOf } from './partitions.ts'
 import { deadQueueOf, historyQueueOf } from './topology.ts'
 import { queueCounts } from './topology-inspect.ts'
 import type { TopologyOptions } from './topology-plan.ts'
@@ -18,13 +19,8 @@ import {
   judgesPrefetch,
   type TopologyFinding,
 } from './topology-rules.ts'
-import {
-  type ExchangeSurvey,
-  managementOf,
-  type NotJudged,
-  surveyExchange,
-  type TopologyItem,
-} from './topology-survey.ts'
+import { type ExchangeSurvey, managementOf, type NotJudged, type TopologyItem } from './topology-survey.ts'
+import { surveyTopology, withPartitions } from './topology-surveys.ts'
 import { type BrokerVersion, isAtLeast, parseVersion, versionOf } from './version.ts'
 
 export interface TopologyLintOptions extends TopologyOptions {
@@ -56,11 +52,9 @@ export async function lintTopology(
   const version = found === undefined ? undefined : parseVersion(found)
   const ours = new Set(knownQueues)
   const surveys: ExchangeSurvey[] = []
-  for (const topology of topologies) {
-    const survey = await surveyExchange(broker, topology, { management })
-    for (const { name } of survey.wanted) ours.add(name)
-    surveys.push(survey)
-  }
+  for (const topology of await withPartitions(broker, topologies))
+    surveys.push(...(await surveyTopology(broker, topology, { management })))
+  for (const { name } of surveys.flatMap(({ wanted }) => wanted)) ours.add(name)
   const lint = new Lint(broker, { management, version, known: ours })
   if (version === undefined)
     lint.notJudged.push({
@@ -127,7 +121,10 @@ class Lint {
   }
 
   /** A publish that no queue took would be told as routed. */
-  async #alternate(management: ManagementApi, { exchange, managed }: ExchangeSurvey): Promise<void> {
+  async #alternate(
+    management: ManagementApi,
+    { exchange, managed, ...meant }: ExchangeSurvey,
+  ): Promise<void> {
     const { arguments: given = {}, policy } = managed?.exchange ?? {}
     const set = policy === undefined ? {} : await management.policy(policy)
     if (set === undefined) {
@@ -137,20 +134,23 @@ class Lint {
       })
     }
     const alternate = given['alternate-exchange'] ?? set?.['alternate-exchange']
-    if (alternate === undefined) return
+    if (alternate === undefined || alternate === meant.alternate) return
     const message = `Exchange ${exchange} has the alternate exchange ${String(alternate)}: a publish that no queue is bound for goes there, and is not returned to its publisher; take it away`
     this.#report({ exchange, queue: undefined }, [{ code: 'TOPOLOGY_ALTERNATE_EXCHANGE', message }])
   }
 
   /** Queues that are bound, and that were not named. */
-  async #others(management: ManagementApi, { exchange, wanted, managed }: ExchangeSurvey): Promise<void> {
+  async #others(
+    management: ManagementApi,
+    { exchange, exchanges, wanted, managed }: ExchangeSurvey,
+  ): Promise<void> {
     const here = new Set(wanted.map(({ name }) => name))
     // A queue may be bound several times.
     const destinations = new Map(
       (managed?.destinations ?? []).map(({ name, type }) => [`${type} ${name}`, { name, type }]),
     )
     const others = [...destinations.values()].filter(
-      ({ name, type }) => type === 'exchange' || !here.has(name),
+      ({ name, type }) => !(type === 'exchange' ? exchanges.includes(name) : here.has(name)),
     )
     for (const { name, type } of others.slice(0, queuesMax)) {
       if (type === 'exchange') {
@@ -228,8 +228,8 @@ class Lint {
   }
 }
 
-function complaintsAboutItem(item: TopologyItem, { exchange, items, wanted }: ExchangeSurvey): Complaint[] {
-  const { kind, name, state, messages = 0, consumers } = item
+function complaintsAboutItem(item: TopologyItem, { items, wanted }: ExchangeSurvey): Complaint[] {
+  const { kind, name, exchange, state, messages = 0, consumers } = item
   const owner = wanted.find((queue) => deadQueueOf(queue.name) === name)
   if (state === 'missing') {
     // Where one of its ends is missing, that is told.
@@ -267,6 +267,14 @@ function missing(
 }
 
 function unbound(name: string, exchange: string): Complaint {
+  if (name === hashExchangeOf(exchange)) {
+    const message = `Exchange ${name}, which parts ${exchange}, is not bound to it: what is published goes into no history; declare it with \`backstory topology apply\` now`
+    return { code: 'TOPOLOGY_HISTORY_UNBOUND', message }
+  }
+  if (partitionOf(name) !== undefined && partitionOf(exchange) === undefined) {
+    const message = `Partition ${name} is not bound to exchange ${exchange}: its keys go to other partitions, beside what is in this one; declare it with \`backstory topology apply\` now`
+    return { code: 'TOPOLOGY_PARTITION_UNBOUND', message }
+  }
   if (name === historyQueueOf(exchange)) {
     const message = `The history queue ${name} is not bound to exchange ${exchange}: what is published goes into no history; declare it with \`backstory topology apply\` now`
     return { code: 'TOPOLOGY_HISTORY_UNBOUND', message }

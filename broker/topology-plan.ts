@@ -6,12 +6,24 @@
  */
 import type { Broker } from './connection.ts'
 import { BrokerError } from './errors.ts'
+import type { ManagementApi } from './management.ts'
+import { declarePartitions } from './partitions.ts'
 import { deadQueueOf, declareTopology, type QueueToDeclare, type TopologyToDeclare } from './topology.ts'
 import { type ArgumentValue, queueCounts } from './topology-inspect.ts'
-import { managementOf, type NotJudged, surveyExchange, type TopologyItem } from './topology-survey.ts'
+import { managementOf, type NotJudged, type TopologyItem } from './topology-survey.ts'
+import {
+  type AskedTopology,
+  type PartedExchange,
+  surveyTopology,
+  withPartitions,
+} from './topology-surveys.ts'
 
 export interface TopologyOptions {
-  readonly topologies: readonly TopologyToDeclare[]
+  /**
+   * Exchanges with their queues, or with the number of their partitions. One that is there with partitions is
+   * taken with them where it is named alone.
+   */
+  readonly topologies: readonly (TopologyToDeclare | PartedExchange)[]
   /**
    * The management API, `http://user:password@host:15672`: bindings and whole arguments. Default: none; what
    * AMQP does not tell is listed as not judged.
@@ -42,21 +54,31 @@ export interface TopologyToDelete {
  *
  * @throws TypeError for a `lengthMax` or a `management` that cannot be one.
  * @throws BrokerError `BROKER_ACCESS_REFUSED`, `BROKER_UNREACHABLE` and `BROKER_MANAGEMENT_INVALID` of the
- *   management API; else as `openChannel()` does.
+ *   management API; `BROKER_TOPOLOGY_MISMATCH` where an exchange has another number of partitions, or is
+ *   recorded whole; else as `openChannel()` does.
  */
 export async function planTopology(
   broker: Broker,
-  { topologies, management: url }: TopologyOptions,
+  { topologies, management }: TopologyOptions,
 ): Promise<TopologyPlan> {
-  const management = managementOf(broker, url)
+  return await planOf(broker, await withPartitions(broker, topologies), managementOf(broker, management))
+}
+
+async function planOf(
+  broker: Broker,
+  topologies: readonly AskedTopology[],
+  management: ManagementApi | undefined,
+): Promise<TopologyPlan> {
   const items: TopologyItem[] = []
   const toDelete: TopologyToDelete[] = []
   const notJudged: NotJudged[] = []
   for (const topology of topologies) {
-    const survey = await surveyExchange(broker, topology, { management })
-    items.push(...survey.items)
-    notJudged.push(...survey.notJudged)
-    toDelete.push(...survey.items.flatMap(differing), ...(await leftovers(broker, topology.queues ?? [])))
+    for (const survey of await surveyTopology(broker, topology, { management })) {
+      items.push(...survey.items)
+      notJudged.push(...survey.notJudged)
+      toDelete.push(...survey.items.flatMap(differing))
+    }
+    if (!('partitions' in topology)) toDelete.push(...(await leftovers(broker, topology.queues ?? [])))
   }
   const isDone = items.every(({ state }) => state === 'present' || state === 'unknown')
   return { items, toDelete, notJudged, isUpToDate: isDone && toDelete.length === 0 }
@@ -67,13 +89,20 @@ export async function planTopology(
  *
  * @returns The plan as it was before.
  * @throws BrokerError `BROKER_TOPOLOGY_MISMATCH`, with each difference; else as `planTopology()` and
- *   `declareTopology()` do.
+ *   `declareTopology()` do, and `BROKER_PLUGIN_MISSING` for partitions.
  */
-export async function applyTopology(broker: Broker, options: TopologyOptions): Promise<TopologyPlan> {
-  const plan = await planTopology(broker, options)
+export async function applyTopology(
+  broker: Broker,
+  { topologies, management }: TopologyOptions,
+): Promise<TopologyPlan> {
+  const all = await withPartitions(broker, topologies)
+  const plan = await planOf(broker, all, managementOf(broker, management))
   const differing = plan.items.filter(({ state }) => state === 'differs')
   if (differing.length > 0) throw mismatch(differing)
-  for (const topology of options.topologies) await declareTopology(broker, topology)
+  for (const topology of all) {
+    if ('partitions' in topology) await declarePartitions(broker, topology)
+    else await declareTopology(broker, topology)
+  }
   return plan
 }
 

@@ -27,7 +27,7 @@ import {
 
 export interface TopologyItem {
   readonly kind: 'exchange' | 'queue' | 'binding'
-  /** Of the exchange or the queue; of a binding, that of its queue. */
+  /** Of the exchange or the queue; of a binding, that of what it is for: a queue, or an exchange that is parted. */
   readonly name: string
   readonly exchange: string
   /** `unknown`: it could not be looked at; the survey's `notJudged` says why. */
@@ -60,6 +60,10 @@ export interface ExchangeSurvey {
   readonly wanted: readonly WantedQueue[]
   /** Undefined without the management API. */
   readonly managed: ManagedTopology | undefined
+  /** Exchanges that are meant to be bound to it. */
+  readonly exchanges: readonly string[]
+  /** The alternate exchange that it is meant to have. */
+  readonly alternate?: string
 }
 
 /**
@@ -68,10 +72,23 @@ export interface ExchangeSurvey {
  */
 export async function surveyExchange(
   broker: Broker,
-  { exchange, queues = [], bindings: asked }: TopologyToDeclare,
-  { management }: { management: ManagementApi | undefined },
+  { exchange, queues = [], bindings }: TopologyToDeclare,
+  options: { management: ManagementApi | undefined },
 ): Promise<ExchangeSurvey> {
   const wanted = [historyQueueOf(exchange), ...queues].flatMap(wantedQueues)
+  return await surveyQueues(broker, { exchange, wanted, asked: bindings }, options)
+}
+
+/** As `surveyExchange()`, of an exchange that wants these queues and no others. */
+export async function surveyQueues(
+  broker: Broker,
+  {
+    exchange,
+    wanted,
+    asked,
+  }: { exchange: string; wanted: readonly WantedQueue[]; asked?: readonly Binding[] | undefined },
+  { management }: { management: ManagementApi | undefined },
+): Promise<ExchangeSurvey> {
   const managed = management && (await manage(management, { exchange, wanted }))
   const { inspected: ofExchange, isOurs, bindings } = await inspectForeign(broker, { exchange, asked })
   const names = { name: exchange, exchange }
@@ -85,7 +102,8 @@ export async function surveyExchange(
     const isThere = found.state !== 'missing' && ofExchange.state !== 'missing'
     if (isBound) items.push(bindingOf({ name, exchange }, { isThere, managed, bindings }))
   }
-  return { exchange, items, notJudged: notJudgedOf(items, { managed }), wanted, managed }
+  const notJudged = notJudgedOf(items, { managed })
+  return { exchange, items, notJudged, wanted, managed, exchanges: [] }
 }
 
 /** Nothing is wanted of an exchange that somebody else declares. */
@@ -120,7 +138,7 @@ export function managementOf(broker: Broker, url: string | undefined): Managemen
   return new ManagementApi(url, { virtualHost: decodeURIComponent(path) || '/' })
 }
 
-async function manage(
+export async function manage(
   management: ManagementApi,
   { exchange, wanted }: { exchange: string; wanted: readonly WantedQueue[] },
 ): Promise<ManagedTopology> {
@@ -205,7 +223,7 @@ function allDifferences(
     .map((property) => ({ property, wanted: wanted[property], found: there[property] as ArgumentValue }))
 }
 
-function notJudgedOf(
+export function notJudgedOf(
   items: readonly TopologyItem[],
   { managed }: { managed: ManagedTopology | undefined },
 ): NotJudged[] {

@@ -17,6 +17,7 @@ import {
   historyQueueOf,
   lintTopology,
   openPublisher,
+  partitionExchangesOf,
   planTopology,
   type QueueToDeclare,
   startRecorder,
@@ -535,12 +536,99 @@ for (const [line, message] of [
   })
 }
 
-test('partitions on a broker without their plugin are refused for good, with the command that enables it', async (t) => {
-  const broker = connectBroker({ url: managed.url })
-  t.after(() => broker.close())
-  const publisher = openPublisher({ broker, exchange: uniqueName(), partitions: 2, source: '/shop' })
-  await assert.rejects(publisher.publish({ type: 'placed' }), {
-    code: 'BROKER_PLUGIN_MISSING',
-    message: /rabbitmq-plugins enable rabbitmq_sharding/,
+test('an exchange with partitions is planned, applied and linted as a whole, and what is unbound in it is found', async (t) => {
+  const { exchange } = newNames()
+  const [first, second] = partitionExchangesOf(exchange, 2) as [string, string]
+  const hash = `${exchange}.partitions`
+  const shipping = `${second}.shipping-2`
+  const { management } = managed
+  const asked = {
+    topologies: [
+      { exchange, partitions: 2 },
+      { exchange: second, queues: [shipping] },
+    ],
+    management,
+  }
+  const before = await applyTopology(broker, asked)
+  assert.deepEqual(
+    before.items.filter(({ name }) => !name.endsWith('.dead')).map(({ kind, name }) => `${kind} ${name}`),
+    [
+      `exchange ${exchange}`,
+      `exchange ${hash}`,
+      `binding ${hash}`,
+      `binding ${first}`,
+      `binding ${second}`,
+      ...[`exchange ${first}`, `queue ${historyQueueOf(first)}`, `binding ${historyQueueOf(first)}`],
+      ...[`exchange ${second}`, `queue ${historyQueueOf(second)}`, `binding ${historyQueueOf(second)}`],
+      ...[`queue ${shipping}`, `binding ${shipping}`],
+    ],
+  )
+  assert.ok(before.items.every(({ state }) => state === 'missing'))
+  await using publisher = openPublisher({ broker, exchange, partitions: 2, source: '/shop' })
+  await publisher.publish({ type: 'placed', subject: '1' })
+  const overAmqp = await planTopology(broker, { topologies: [{ exchange }] })
+  assert.equal(overAmqp.isUpToDate, true)
+  assert.equal(overAmqp.items.length, 5 + 2 * 4, 'named alone, it is planned with its partitions')
+  assert.equal((await planTopology(broker, asked)).isUpToDate, true)
+  await assert.rejects(planTopology(broker, { topologies: [{ exchange, partitions: 3 }] }), {
+    code: 'BROKER_TOPOLOGY_MISMATCH',
+    message: /has 2 partitions, and 3 are asked for/,
   })
+
+  for (const queue of [historyQueueOf(first), historyQueueOf(second), shipping]) await consume(t, queue)
+  const found = async (options: Partial<TopologyLintOptions> = {}) => {
+    let result: TopologyLint | undefined
+    await until('the management plugin knows all', async () => {
+      result = await lintTopology(broker, { ...asked, ...options })
+      return !result.notJudged.some(({ why }) => why.includes('try again'))
+    })
+    return result!.findings.map(({ code, message }) => `${code} ${message.split(',')[0]}`).sort()
+  }
+  assert.deepEqual(await found(), [])
+  assert.deepEqual(await found({ topologies: [{ exchange }], knownQueues: [shipping] }), [])
+  await withChannel(async (raw) => {
+    await raw.unbindExchange(hash, exchange, '')
+    await raw.unbindExchange(second, hash, second)
+    await raw.assertQueue(historyQueueOf(exchange), quorum({}))
+    await raw.bindQueue(historyQueueOf(exchange), exchange, '')
+  })
+  const findings = await found()
+  const codes = [
+    'TOPOLOGY_HISTORY_UNBOUND',
+    'TOPOLOGY_PARTITION_UNBOUND',
+    'TOPOLOGY_QUEUE_UNCONSUMED',
+    'TOPOLOGY_QUEUE_UNKNOWN',
+  ]
+  assert.deepEqual(
+    findings.map((finding) => finding.split(' ')[0]),
+    codes,
+  )
+  await applyTopology(broker, asked)
+  assert.equal((await planTopology(broker, asked)).isUpToDate, true)
+})
+
+test('the command line takes the partitions of an exchange from its consumers, and refuses two numbers of them', async (t) => {
+  const cwd = await temporaryFolder(t)
+  const { exchange } = newNames()
+  const consumerOf = (name: string, more: string) =>
+    `export const ${name} = { name: '${name}', exchange: '${exchange}', on: {}, ${more} }\n`
+  await writeFile(join(cwd, 'parted.mjs'), consumerOf('shipping', 'partitions: 2, queueLengthMax: 9'))
+  await writeFile(join(cwd, 'whole.mjs'), consumerOf('billing', ''))
+  const run = (line: string) => runCli(['topology', ...line.split(' '), '--broker', managed.url], { cwd })
+  const planned = await run(`plan ${exchange} --consumer parted.mjs --json`)
+  assert.equal(planned.code, 1, planned.stderr)
+  const { items } = JSON.parse(planned.stdout) as { items: { kind: string; name: string }[] }
+  const queues = items.filter(({ kind, name }) => kind === 'queue' && !name.endsWith('.dead'))
+  assert.deepEqual(
+    queues.map(({ name }) => name.slice(exchange.length)),
+    ['.1of2.history', '.1of2.shipping-1', '.2of2.history', '.2of2.shipping-2'],
+  )
+  for (const line of ['--partitions 4 --consumer parted.mjs', '--consumer whole.mjs --consumer parted.mjs']) {
+    const { code, stderr } = await run(`apply ${exchange} ${line}`)
+    assert.equal(code, 2, stderr)
+    assert.match(stderr, /^CLI_MODULE_INVALID: .*it has one number of them/)
+  }
+  const applied = await run(`apply ${exchange} --partitions 2`)
+  assert.equal(applied.code, 0, applied.stderr)
+  assert.match(applied.stderr, /^Declared 13 of 13$/m)
 })

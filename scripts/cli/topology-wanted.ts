@@ -1,11 +1,13 @@
 /** What the topology commands take: exchanges, the modules of their consumers, and the management API. */
-import type { Broker, TopologyOptions, TopologyToDeclare } from '../../broker/index.ts'
+import type { Broker, TopologyOptions } from '../../broker/index.ts'
 import { bindingOptions, bindingsOf } from './binding-options.ts'
 import type { Cli } from './cli.ts'
 import { brokerOption, jsonOption, waitBrokerOption } from './command.ts'
-import { CliError, usageError } from './errors.ts'
+import { usageError } from './errors.ts'
 import { loadConsumers } from './load-consumers.ts'
 import { openBroker } from './open-broker.ts'
+import { partitionsOption } from './partition-options.ts'
+import { type Topology, WantedTopologies } from './wanted-topologies.ts'
 
 export const exchangePositional = {
   kind: 'many',
@@ -17,6 +19,11 @@ export const topologyOptions = {
     type: 'texts',
     value: 'FILE',
     describe: 'A .ts or .js file that exports consumers of these exchanges; may be given several times',
+  },
+  partitions: {
+    ...partitionsOption,
+    describe: 'How many partitions the exchange has, or is to have',
+    defaultDescription: 'as many as there are, or as its consumers say',
   },
   ...bindingOptions,
   management: {
@@ -33,6 +40,7 @@ export const topologyOptions = {
 interface Typed {
   readonly exchange: readonly string[]
   readonly consumer: readonly string[]
+  readonly partitions: number | undefined
   readonly binding: readonly string[]
   readonly 'binding-headers': readonly string[]
   readonly management: string | undefined
@@ -71,30 +79,25 @@ function managementOf(cli: Cli, typed: string | undefined): string | undefined {
 
 async function topologiesOf(
   cli: Cli,
-  { exchange, consumer, ...typed }: Omit<Typed, 'management' | 'broker' | 'wait-broker'>,
-): Promise<TopologyToDeclare[]> {
+  { exchange, consumer, partitions, ...typed }: Omit<Typed, 'management' | 'broker' | 'wait-broker'>,
+): Promise<Topology[]> {
   const bindings = bindingsOf(typed)
   if (bindings !== undefined && exchange.length > 1)
     throw usageError('--binding and --binding-headers are of one exchange: name it alone')
+  if (partitions !== undefined && exchange.length > 1)
+    throw usageError('--partitions is of one exchange: name it alone')
+  const wanted = new WantedTopologies(exchange, partitions)
   const { consumerQueueOf } = await import('../../broker/index.ts')
-  const queues = new Map(
-    [...new Set(exchange)].map((name) => [name, new Map<string, { name: string; lengthMax?: number }>()]),
-  )
+  const { partitionDefinitions } = await import('../../consumers/index.ts')
   for (const file of consumer) {
     const path = cli.path(file)
     for (const definition of await loadConsumers(path)) {
-      const ofExchange = queues.get(definition.exchange)
-      if (ofExchange === undefined) {
-        const message = `${path}: consumer ${definition.name} is one of exchange ${definition.exchange}; name that exchange too`
-        throw new CliError('CLI_MODULE_INVALID', message)
+      wanted.requireFitting(definition, path)
+      for (const one of partitionDefinitions(definition)) {
+        const name = consumerQueueOf(one.exchange, one.name)
+        wanted.addQueue(one.exchange, { name, lengthMax: definition.queueLengthMax })
       }
-      const name = consumerQueueOf(definition.exchange, definition.name)
-      ofExchange.set(name, { name, lengthMax: definition.queueLengthMax })
     }
   }
-  return [...queues].map(([name, ofExchange]) => ({
-    exchange: name,
-    queues: [...ofExchange.values()],
-    ...(bindings && { bindings }),
-  }))
+  return wanted.all(bindings)
 }

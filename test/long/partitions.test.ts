@@ -1,8 +1,15 @@
 /**
  * Partitions under kills: of a recorder and a consumer, of an instance on PostgreSQL, and of the broker.
  */
+import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type ConsumerStatus, startRecorder } from '../../index.ts'
+import {
+  applyTopology,
+  type ConsumerStatus,
+  connectBroker,
+  openPublisher,
+  startRecorder,
+} from '../../index.ts'
 import { ownBroker } from '../fixtures/broker.ts'
 import { readEffects } from '../fixtures/effects.ts'
 import { startFlow } from '../fixtures/flow.ts'
@@ -97,3 +104,13 @@ test('two instances on PostgreSQL share the partitions, and one takes over all w
 function liveIn({ partitions: parts }: InstanceReport): number {
   return parts.filter(({ phase }) => phase === 'live').length
 }
+
+test('on a broker without their plugin partitions are refused for good, with the command that enables it', async (t) => {
+  const { url: broker } = await ownBroker(t, { plugins: [] })
+  await using publisher = openPublisher({ broker, exchange: 'orders', partitions: 2, source: '/shop' })
+  const refused = { code: 'BROKER_PLUGIN_MISSING', message: /rabbitmq-plugins enable rabbitmq_sharding/ }
+  await assert.rejects(publisher.publish({ type: 'placed' }), refused)
+  const own = connectBroker({ url: broker })
+  t.after(() => own.close())
+  await assert.rejects(applyTopology(own, { topologies: [{ exchange: 'orders', partitions: 2 }] }), refused)
+})
