@@ -113,6 +113,7 @@ export class Applier<Tx> {
           const { position } = event
           if (position !== tally.cursor + 1) throw truncated(this.#options.consumer, tally.cursor, position)
           if (marks[index] !== undefined) passed.push(event)
+          else if (event.superseded === true) tally.countSuperseded(event)
           else if (event.erased !== undefined) tally.countErased(event)
           else {
             const taken = uptake.take(event, { index, position })
@@ -288,7 +289,9 @@ export class Applier<Tx> {
         const page = await read({ after, upTo })
         const last = page.at(-1)
         if (last === undefined) break
-        const wanted = page.filter(({ type }) => handlers.find(type)?.react !== undefined)
+        const wanted = page.filter(
+          ({ type, superseded }) => superseded !== true && handlers.find(type)?.react !== undefined,
+        )
         // What has not taken effect reacts when it does, and a discarded one never.
         const missing = await unit.parking.missing('apply', wanted)
         const reacting = wanted.filter((_event, index) => !missing[index])
@@ -304,6 +307,13 @@ export class Applier<Tx> {
   async refreshCounts(): Promise<void> {
     const { store } = this.#options
     this.#counts = await this.#whenAvailable(() => store.transaction((unit) => unit.parking.counts()))
+  }
+
+  /** Decides that up to a position only the newest event of each subject is to be taken in. */
+  async beginWithLatest(upTo: number): Promise<void> {
+    await this.#transaction(async (_unit, tally) => {
+      tally.latestTo = upTo
+    })
   }
 
   /** Moves the cursor over positions that were pruned, right behind it. */

@@ -26,11 +26,13 @@ export interface Certificate {
   readonly pruned: number
   /** Events that were passed over because an erasure had emptied them. */
   readonly erased: number
+  /** Events that were passed over because the consumer began with the newest of each subject. */
+  readonly superseded: number
   /** Events applied live that the cursor has not passed yet. */
   readonly beyond: number
   /** Of the applied events, those that stated no id. */
   readonly unidentified: number
-  /** Of the events taken in at or below the cursor: applied, parked, discarded, erased or pruned. */
+  /** Of the events taken in at or below the cursor: applied, parked, discarded, erased, pruned or superseded. */
   readonly checksum: string
   readonly history: { readonly count: number; readonly checksum: string; readonly unidentified: number }
   /** Count and checksum agree: nothing missed and nothing twice up to the cursor. */
@@ -68,7 +70,7 @@ export async function certify(
   const { head } = await history.bounds()
   const summary = await history.summary({ upTo: state.cursor })
   const applied = state.replayed + state.live
-  const taken = applied + state.erased + state.pruned
+  const taken = applied + state.erased + state.pruned + state.superseded
   const complete = checksum.toString() === summary.checksum && taken - beyond.length === summary.count
   const { parked, discarded } = counts
   return {
@@ -81,6 +83,7 @@ export async function certify(
     discarded,
     pruned: state.pruned,
     erased: state.erased,
+    superseded: state.superseded,
     beyond: beyond.length,
     unidentified: state.unidentified,
     checksum: checksum.toString(),

@@ -39,6 +39,12 @@ export interface ConsumerOptions {
    */
   readonly acceptPruned?: boolean
   /**
+   * Where a new consumer begins. `latest`: with the newest event of each subject, as of its first fence, for
+   * consumers that keep the newest state of something and no more; events without a subject all come. The
+   * certificate counts the others as superseded. One that has begun goes on as it began. Default `beginning`.
+   */
+  readonly from?: 'beginning' | 'latest'
+  /**
    * Events from this position, or recorded from this moment on, react too. Default: those from the time on
    * that the consumer first went live.
    */
@@ -58,6 +64,7 @@ export function resolveOptions({
   auditMs = 100,
   inboxKeepMs = 60 * 60 * 1_000,
   acceptPruned = false,
+  from = 'beginning',
   reactFrom,
   logger = silentLogger,
 }: ConsumerOptions) {
@@ -76,6 +83,8 @@ export function resolveOptions({
     if (Number.isInteger(value) && value >= min && value <= max) continue
     throw new TypeError(`Expected \`${name}\` to be an integer from ${min} to ${max}, got ${value}`)
   }
+  if (from !== 'beginning' && from !== 'latest')
+    throw new TypeError(`Expected \`from\` to be 'beginning' or 'latest', got ${JSON.stringify(from)}`)
   if (reactFrom !== undefined && !isReactFrom(reactFrom))
     throw new TypeError(`Expected \`reactFrom\` to be a position from 1 or a date, got ${reactFrom}`)
   const batches = { replayBatch, liveBatch, prefetch }
@@ -88,6 +97,7 @@ export function resolveOptions({
     auditMs,
     inboxKeepMs,
     acceptPruned,
+    from,
     reactFrom,
     logger,
   }

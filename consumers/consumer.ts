@@ -33,6 +33,7 @@ import { openStore } from './open-store.ts'
 import { type Turns, takingTurns } from './partitions/turns.ts'
 import { queueLink } from './queue-link.ts'
 import { Reactor } from './reactor.ts'
+import { replayPage } from './replay-page.ts'
 import { type ConsumerStore, initialState } from './store.ts'
 
 export interface Consumer {
@@ -350,7 +351,7 @@ class RunningConsumer<Tx> implements Consumer {
     while (reactFrom !== undefined && !this.#stop.signal.aborted) {
       try {
         const position = reactFrom instanceof Date ? await positionAt(history, reactFrom) : reactFrom
-        return await applier.reactFrom(position, (page) => history.read(page))
+        return await applier.reactFrom(position, (page) => replayPage(history, page, applier.state))
       } catch (error) {
         if (!isTransient(error)) throw error
         this.#noted(error)

@@ -6,7 +6,8 @@
  *  2. Settle: another node of the broker may learn of the binding a little after bind-ok.
  *  3. Send a fence straight to the history queue. Once the history holds it, at f, it holds all that was
  *     routed before the binding was known.
- *  4. Replay what follows the cursor, up to f.
+ *  4. Replay what follows the cursor, up to f. A consumer that begins with the newest event of each subject
+ *     waits for f, and writes it down: newest is what was so at f, also after a crash.
  *  5. Live: consume the queue. What the inbox has, or the history at or below the cursor, is a duplicate.
  *  6. Audit (audit.ts): the cursor follows the history over what was applied live. An event that the
  *     live queue has lost ends the round.
@@ -29,6 +30,8 @@ import { CursorTeller } from './cursor-teller.ts'
 import { Erasures } from './erasures.ts'
 import type { Clock, Link, LiveDelivery, LiveSession } from './link.ts'
 import { Probe } from './probe.ts'
+import { replayPage } from './replay-page.ts'
+import { isNew } from './store.ts'
 
 export interface HandOverOptions {
   readonly consumer: string
@@ -44,6 +47,7 @@ export interface HandOverOptions {
   readonly auditMs: number
   readonly inboxKeepMs: number
   readonly acceptPruned: boolean
+  readonly from: 'beginning' | 'latest'
   readonly logger: Logger
 }
 
@@ -140,6 +144,7 @@ export class HandOver {
         await this.#erasures.begin()
         const fenceAt = await history.fence(fence.id)
         const bounds = await history.bounds()
+        if (!(await this.#isBegun(fenceAt))) return { fenceAt, bounds, page: [] }
         const upTo = fenceAt ?? bounds.head
         return { fenceAt, bounds, ...(await this.#readPage({ upTo, limit })) }
       })
@@ -174,6 +179,14 @@ export class HandOver {
     }
   }
 
+  /** @returns False where it is still open which events are the newest of their subjects. */
+  async #isBegun(fenceAt: number | undefined): Promise<boolean> {
+    const { from, applier } = this.#options
+    if (from === 'beginning' || !isNew(applier.state)) return true
+    if (fenceAt !== undefined) await applier.beginWithLatest(fenceAt)
+    return fenceAt !== undefined
+  }
+
   /** The events behind the cursor, or the range there that was pruned, where that is accepted. */
   async #readPage(page: {
     upTo: number
@@ -182,7 +195,7 @@ export class HandOver {
     const { history, applier, acceptPruned } = this.#options
     const after = applier.state.cursor
     try {
-      return { page: await history.read({ after, ...page }) }
+      return { page: await replayPage(history, { after, ...page }, applier.state) }
     } catch (error) {
       if (!acceptPruned || !(error instanceof HistoryError) || error.code !== 'HISTORY_PRUNED') throw error
       const [pruned] = await history.pruned({ after, limit: 1 })

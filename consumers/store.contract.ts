@@ -22,6 +22,8 @@ const state: ConsumerState = {
   checksum: '0123456789abcdef0123456789abcdef',
   pruned: 3,
   erased: 2,
+  superseded: 6,
+  latestTo: 5,
   erasure: 1,
   reactAfter: 4,
 }

@@ -30,6 +30,10 @@ export interface ConsumerState {
   readonly pruned: number
   /** Events that were passed over because an erasure had emptied them. */
   readonly erased: number
+  /** Events that were passed over because it began with the newest of each subject. */
+  readonly superseded: number
+  /** Up to this position only the newest event of each subject is taken in; 0 where every one is. */
+  readonly latestTo: number
   /** The number of the newest erasure that it was told of. */
   readonly erasure: number
   /** Events beyond this position react too; undefined until the consumer first goes live. */
@@ -47,8 +51,15 @@ export const initialState: ConsumerState = {
   checksum: '0'.repeat(32),
   pruned: 0,
   erased: 0,
+  superseded: 0,
+  latestTo: 0,
   erasure: 0,
   reactAfter: undefined,
+}
+
+/** Whether nothing was taken in or passed over yet, so that it may still be decided where to begin. */
+export function isNew({ cursor, live, replayed, latestTo }: ConsumerState): boolean {
+  return cursor === 0 && live === 0 && replayed === 0 && latestTo === 0
 }
 
 /** `waiting`: applied live, not yet passed by the cursor; `passed`: kept for duplicates. */

@@ -16,6 +16,8 @@ export class Tally {
   reactAfter!: number | undefined
   pruned!: number
   erased!: number
+  superseded!: number
+  latestTo!: number
   erasure!: number
   #checksum!: Checksum
 
@@ -34,6 +36,8 @@ export class Tally {
     this.reactAfter = state.reactAfter
     this.pruned = state.pruned
     this.erased = state.erased
+    this.superseded = state.superseded
+    this.latestTo = state.latestTo
     this.erasure = state.erasure
     this.#checksum = new Checksum(state.checksum)
   }
@@ -62,6 +66,13 @@ export class Tally {
     this.#checksum.add(source, id)
   }
 
+  /** An event that a later one of its subject stands for. */
+  countSuperseded({ source, id, unidentified }: Identity & { readonly unidentified: boolean }): void {
+    this.superseded += 1
+    if (unidentified) this.unidentified += 1
+    this.#checksum.add(source, id)
+  }
+
   /** Parked events, which count as taken in, were erased before they took effect. */
   dropParked({ replayed, live }: { replayed: number; live: number }): void {
     this.replayed -= replayed
@@ -81,6 +92,8 @@ export class Tally {
       reactAfter,
       pruned,
       erased,
+      superseded,
+      latestTo,
       erasure,
     } = this
     return {
@@ -95,6 +108,8 @@ export class Tally {
       reactAfter,
       pruned,
       erased,
+      superseded,
+      latestTo,
       erasure,
     }
   }

@@ -245,6 +245,43 @@ export function historyContract(name: string, make: (t: TestContext) => Promise<
     await reader.close()
   })
 
+  promise(
+    'the newest of each subject is whole as of a position, however far it has grown',
+    async (history) => {
+      const writer = await history.openWriter()
+      const of = (id: string, subject: string | undefined): NewEvent => ({ ...newEvent(id), subject })
+      const subjects = ['a', 'b', undefined, 'a', "c'", 'b', undefined, 'a', "c'", 'd']
+      await writer.append({ events: subjects.map((subject, index) => of(`${index}`, subject)), fences: [] })
+      const reader = history.openReader()
+      const wholeUpTo = async (upTo: number, limit: number) => {
+        const whole: number[] = []
+        for (let after = 0; after < upTo; ) {
+          const page = await reader.latest({ after, upTo, limit })
+          assert.ok(page.length > 0 && page.length <= limit)
+          for (const { position, id, unidentified, superseded, message, data } of page) {
+            assert.equal(position, ++after, 'every position is in the page')
+            assert.deepEqual([id, unidentified], [`${position - 1}`, false])
+            if (superseded === true) assert.deepEqual([message.body.length, data], [0, undefined])
+            else assert.deepEqual(message, newEvent(id).message)
+            if (superseded !== true) whole.push(position)
+          }
+        }
+        return whole
+      }
+      assert.deepEqual(await wholeUpTo(10, 500), [3, 6, 7, 8, 9, 10])
+      assert.deepEqual(await wholeUpTo(10, 3), [3, 6, 7, 8, 9, 10], 'in pages')
+      assert.deepEqual(await wholeUpTo(6, 4), [3, 4, 5, 6])
+      await writer.append({ events: [of('10', 'a'), of('11', 'd')], fences: [] })
+      assert.deepEqual(await wholeUpTo(10, 4), [3, 6, 7, 8, 9, 10], 'what came later changes nothing')
+      assert.deepEqual(await wholeUpTo(12, 500), [3, 6, 7, 9, 11, 12])
+      assert.deepEqual(await reader.latest({ after: 10, upTo: 10 }), [])
+      await history.removeByHand(5)
+      await assert.rejects(reader.latest({ after: 0, upTo: 12 }), { code: 'HISTORY_CORRUPT' })
+      await writer.close()
+      await reader.close()
+    },
+  )
+
   promise('what is counted and outlined is what is held', async (history) => {
     const writer = await history.openWriter()
     const bodies = [Buffer.from('{"city":"Köln"}'), Buffer.alloc(0), Buffer.from([0xff, 0]), Buffer.from('é')]

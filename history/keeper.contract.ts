@@ -255,6 +255,10 @@ export function keeperContract(name: string, make: (t: TestContext) => Promise<K
         message: /positions 1 to 22 /,
       })
       await assert.rejects(reader.identities({ after: 3 }), { code: 'HISTORY_PRUNED' })
+      await assert.rejects(reader.latest({ after: 0, upTo: 40 }), { code: 'HISTORY_PRUNED' })
+      const first = await reader.read({ after: 22 })
+      const latest = await reader.latest({ after: 22, upTo: 40 })
+      assert.ok(first.length > 0 && latest.length === first.length, 'it ends before the next range too')
       const page = await reader.read({ after: rest[0]!.last })
       assert.deepEqual(page[0]?.position, rest[0]!.last + 1)
       assert.ok(

@@ -7,6 +7,7 @@
  * Any other message is kept whole, as JSON, which begins with `{` (events/properties-json.ts), as no epoch
  * does. Of an erased event `!<erasure> <time> <sequence>` is left, time and sequence empty where there was none
  * of the usual form. A small event would be twice as large otherwise, and bytes are what recording and replaying cost.
+ * `^` is in no history: it stands for those of an event that a reader passed over (latest.ts).
  */
 import {
   type Attributes,
@@ -53,6 +54,7 @@ export function unpackProperties(row: PackedRow): Properties {
   const text = row.properties
   if (text.startsWith('{')) return decodeProperties(text)
   if (erasureOf(text) !== undefined) return unpackErased(row)
+  if (text === supersededMark) return { messageId: row.id, type: row.type, appId: row.source, headers: {} }
   const { timestamp, time, sequence, more } = split(text)
   const properties = eventProperties({
     id: row.id,
@@ -84,6 +86,9 @@ export function packedSequence(packed: string): HeaderValue | undefined {
   if (sequence !== undefined) return unpackSequence(sequence)
   return more?.includes(sequenceHeader) ? decodeProperties(more).headers?.[sequenceHeader] : undefined
 }
+
+/** In place of the properties of an event that was not read, since a later one of its subject was. */
+export const supersededMark = '^'
 
 /** The number of the erasure that has emptied an event; undefined for one that is whole. */
 export function erasureOf(packed: string): number | undefined {

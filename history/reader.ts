@@ -25,6 +25,16 @@ export interface HistoryReader {
    */
   read(page: Page): Promise<StoredEvent[]>
   /**
+   * A page as `read` gives it, for whoever needs the newest event of each subject alone: one that has a later
+   * one of its subject at or below `upTo` is `superseded`, without data and properties. Events without a
+   * subject are all whole. What is newest is so as of `upTo`, however far the history has grown.
+   *
+   * @param page.upTo - Inclusive.
+   * @throws HistoryError as `read` does; `HISTORY_UNAVAILABLE` where a file of an older version has no index
+   *   by subject, until its recorder is started with this version.
+   */
+  latest(page: LatestPage): Promise<StoredEvent[]>
+  /**
    * A page of the events that a filter picks, oldest or newest first. A call does bounded work: with a filter
    * that no index serves (`isIndexed`) it looks at so many events, and tells how far it came.
    *
@@ -92,6 +102,10 @@ export interface Page {
   readonly after: number
   readonly upTo?: number
   readonly limit?: number
+}
+
+export interface LatestPage extends Page {
+  readonly upTo: number
 }
 
 export interface SelectPage extends Page {

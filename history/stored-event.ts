@@ -10,7 +10,7 @@ import {
   textOf,
   timeOf,
 } from '../events/index.ts'
-import { erasureOf, packProperties, unpackProperties } from './packed-properties.ts'
+import { erasureOf, packProperties, supersededMark, unpackProperties } from './packed-properties.ts'
 
 export interface PositionedIdentity extends Identity {
   readonly position: number
@@ -60,6 +60,11 @@ export interface StoredEvent<Type extends string = string, Data = unknown>
    * type, subject, time and sequence.
    */
   readonly erased?: number | undefined
+  /**
+   * True where `HistoryReader.latest` passed it over, since there is a later one of its subject: then it has
+   * neither data nor properties here. Absent, as false, in what every other method gives.
+   */
+  readonly superseded?: boolean
 }
 
 /** The columns of `EventRow`, in its order. */
@@ -136,6 +141,11 @@ export class RowEvent implements StoredEvent {
     return erasureOf(properties)
   }
 
+  get superseded(): boolean {
+    const [, , , , , , , , , , properties] = this.#row
+    return properties === supersededMark
+  }
+
   get time(): string | undefined {
     return timeOf(this.message.properties)
   }
@@ -148,7 +158,8 @@ export class RowEvent implements StoredEvent {
   get data(): unknown {
     if (!this.#decoded) {
       const [, , , , , contentType, , , , , , body] = this.#row
-      this.#data = this.erased === undefined ? decodeData(body, contentType ?? undefined, this) : undefined
+      const isWhole = this.erased === undefined && !this.superseded
+      this.#data = isWhole ? decodeData(body, contentType ?? undefined, this) : undefined
       this.#decoded = true
     }
     return this.#data

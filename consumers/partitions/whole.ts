@@ -61,6 +61,7 @@ export function wholeCertificate(whole: Whole, parts: readonly Certificate[]): C
     discarded: sum(({ discarded }) => discarded),
     pruned: sum(({ pruned }) => pruned),
     erased: sum(({ erased }) => erased),
+    superseded: sum(({ superseded }) => superseded),
     beyond: sum(({ beyond }) => beyond),
     unidentified: sum(({ unidentified }) => unidentified),
     checksum: checksumOf(parts.map(({ checksum }) => checksum)),

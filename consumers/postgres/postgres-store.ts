@@ -79,9 +79,11 @@ export interface StateRow {
   readonly repairs: string
   readonly checksum: string
   readonly react_after: string | null
-  /** Absent, as the next two are, in a store that an older version has made. */
+  /** Absent, as the next four are, in a store that an older version has made. */
   readonly pruned?: string
   readonly erased?: string
+  readonly superseded?: string
+  readonly latest_to?: string
   readonly erasure?: string
   readonly updated_at: Date
 }
@@ -100,6 +102,8 @@ export function toState(row: StateRow): ConsumerState {
     reactAfter: row.react_after === null ? undefined : Number(row.react_after),
     pruned: Number(row.pruned ?? 0),
     erased: Number(row.erased ?? 0),
+    superseded: Number(row.superseded ?? 0),
+    latestTo: Number(row.latest_to ?? 0),
     erasure: Number(row.erasure ?? 0),
   }
 }
@@ -302,6 +306,8 @@ class PostgresUnit<Tx> implements StoreTransaction<Tx> {
       state.erased,
       state.erasure,
       state.pruned,
+      state.superseded,
+      state.latestTo,
     ])
   }
 
@@ -378,7 +384,7 @@ const saveState = {
   name: 'backstory_save',
   text: `UPDATE backstory_consumers SET phase = $2, cursor = $3, replayed = $4, live = $5, duplicates = $6,
       unidentified = $7, repairs = $8, checksum = $9, react_after = $10, erased = $11,
-      erasure = $12, pruned = $13, updated_at = clock_timestamp()
+      erasure = $12, pruned = $13, superseded = $14, latest_to = $15, updated_at = clock_timestamp()
     WHERE name = $1`,
 }
 const anyInbox = {

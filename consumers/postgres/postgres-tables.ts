@@ -10,7 +10,7 @@ import type { PostgresClient } from '../../history/index.ts'
 export async function makeTables(client: PostgresClient): Promise<void> {
   const { rows } = await client.query<{ made: boolean }>(
     `SELECT EXISTS (SELECT FROM pg_attribute
-       WHERE attrelid = to_regclass('backstory_consumers') AND attname = 'pruned') AS made`,
+       WHERE attrelid = to_regclass('backstory_consumers') AND attname = 'latest_to') AS made`,
   )
   // Even "IF NOT EXISTS" asks for the right to make tables, which a consumer's user need not have.
   if (rows[0]!.made) return
@@ -118,6 +118,8 @@ CREATE TABLE IF NOT EXISTS backstory_parked_actions (
 ALTER TABLE backstory_consumers ADD COLUMN IF NOT EXISTS pruned bigint NOT NULL DEFAULT 0;
 ALTER TABLE backstory_consumers ADD COLUMN IF NOT EXISTS erased bigint NOT NULL DEFAULT 0;
 ALTER TABLE backstory_consumers ADD COLUMN IF NOT EXISTS erasure bigint NOT NULL DEFAULT 0;
+ALTER TABLE backstory_consumers ADD COLUMN IF NOT EXISTS superseded bigint NOT NULL DEFAULT 0;
+ALTER TABLE backstory_consumers ADD COLUMN IF NOT EXISTS latest_to bigint NOT NULL DEFAULT 0;
 ALTER TABLE backstory_parked_actions
   ADD COLUMN IF NOT EXISTS place bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY;
 CREATE INDEX IF NOT EXISTS backstory_parked_actions_mark ON backstory_parked_actions (mark)

@@ -109,7 +109,7 @@ class RebuildAttempt<Tx> {
     for (let before = Number.POSITIVE_INFINITY; ; ) {
       const { state, waiting } = this.#target.marks()
       this.#cursor = state.cursor
-      const takenIn = { cursor: state.cursor, waiting }
+      const takenIn = { cursor: state.cursor, latestTo: state.latestTo, waiting }
       const behind = draft.behind(takenIn)
       await draft.follow(takenIn)
       if (behind <= nearMax || behind > before / 2) return
@@ -129,7 +129,7 @@ class RebuildAttempt<Tx> {
     try {
       const { state, waiting } = target.marks()
       this.#cursor = state.cursor
-      const missing = await this.#level(draft, { cursor: state.cursor, waiting })
+      const missing = await this.#level(draft, { cursor: state.cursor, latestTo: state.latestTo, waiting })
       if (target.haveDecisionsChanged()) return 'outdated'
       if (missing.length > 0 || draft.state.cursor > state.cursor) {
         if (isLastTry) throw this.#unequal(notLevel({ state, draft: draft.state, missing }))
@@ -223,8 +223,8 @@ function areEqual(one: ConsumerState, other: ConsumerState): boolean {
   return one.checksum === other.checksum && taken(one) === taken(other)
 }
 
-function taken({ replayed, live, pruned, erased }: ConsumerState): number {
-  return replayed + live + pruned + erased
+function taken({ replayed, live, pruned, erased, superseded }: ConsumerState): number {
+  return replayed + live + pruned + erased + superseded
 }
 
 function difference(state: ConsumerState, draft: ConsumerState): string {

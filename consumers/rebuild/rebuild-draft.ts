@@ -12,8 +12,9 @@ import { Applier } from '../applier.ts'
 import { checkBounds } from '../bounds.ts'
 import type { ParkingPolicy } from '../definition.ts'
 import type { Clock } from '../link.ts'
+import { replayPage } from '../replay-page.ts'
 import { openSqliteStore } from '../sqlite/sqlite-store.ts'
-import type { ConsumerState, ConsumerStore } from '../store.ts'
+import { type ConsumerState, type ConsumerStore, isNew } from '../store.ts'
 import { type Decision, decided, type RebuildHandlers } from './rebuild-handlers.ts'
 
 export interface RebuildDraftOptions<Tx> {
@@ -36,6 +37,8 @@ export interface RebuildDraftOptions<Tx> {
 export interface TakenIn {
   readonly cursor: number
   readonly waiting: readonly Identity[]
+  /** As of its state. */
+  readonly latestTo: number
 }
 
 const pageLimit = 1_000
@@ -110,13 +113,15 @@ export class RebuildDraft<Tx> {
    * @throws HistoryError; ConsumerError `CONSUMER_AHEAD`, `CONSUMER_HISTORY_TRUNCATED`, and
    *   `CONSUMER_HANDLER_FAILED` where nothing is to be parked; the signal's reason.
    */
-  async follow({ cursor, waiting }: TakenIn): Promise<Identity[]> {
+  async follow({ cursor, waiting, latestTo }: TakenIn): Promise<Identity[]> {
     const { consumer, history, clock, signal, onPosition } = this.#options
+    if (isNew(this.state) && latestTo > 0) await this.#applier.beginWithLatest(latestTo)
     while (this.state.cursor < cursor) {
       const bounds = await history.bounds()
       checkBounds(consumer, this.state.cursor, bounds)
       checkBounds(consumer, cursor, bounds)
-      const page = await history.read({ after: this.state.cursor, upTo: cursor, limit: pageLimit })
+      const wanted = { after: this.state.cursor, upTo: cursor, limit: pageLimit }
+      const page = await replayPage(history, wanted, this.state)
       await this.#applier.replay(page.map((event) => this.#decided(event)))
       onPosition(this.state.cursor)
       // SQLite answers without leaving this turn: signals and timers need one of their own.

@@ -191,6 +191,7 @@ export class SimConsumer {
       consumer: this.name,
       exchange: 'simulated',
       acceptPruned: false,
+      from: 'beginning',
       link: tampering.link?.(running.link) ?? running.link,
       history: tampering.history?.(reader) ?? reader,
       applier: applier as Applier<unknown>,

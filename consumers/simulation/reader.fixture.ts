@@ -35,6 +35,8 @@ export function openSimReader({
     bounds: () => query(() => ({ first: history.first, head: history.head })),
     read: ({ after, upTo = history.head, limit = pageLimit }) =>
       query(() => history.page(after, Math.min(upTo, history.head), limit)),
+    latest: ({ after, upTo, limit = pageLimit }) =>
+      query(() => history.page(after, Math.min(upTo, history.head), limit)),
     select: ({ filter, after, upTo = history.head, limit = pageLimit }) =>
       query(() => {
         const page = history.page(after, Math.min(upTo, history.head), limit)

@@ -78,14 +78,17 @@ export async function openSqliteStore<Tx = SqliteDatabase>({
   }
 }
 
-export interface StateRow extends Omit<ConsumerState, 'reactAfter' | 'pruned' | 'erased' | 'erasure'> {
+export interface StateRow
+  extends Omit<ConsumerState, 'reactAfter' | 'pruned' | 'erased' | 'superseded' | 'latestTo' | 'erasure'> {
   readonly name: string
   readonly exchange: string
   readonly generation: number
   readonly react_after: number | null
-  /** Absent, as the next two are, in a store that an older version has made. */
+  /** Absent, as the next four are, in a store that an older version has made. */
   readonly pruned?: number
   readonly erased?: number
+  readonly superseded?: number
+  readonly latest_to?: number
   readonly erasure?: number
   readonly updated_at: number
 }
@@ -102,11 +105,13 @@ export function toState({
   react_after,
   pruned = 0,
   erased = 0,
+  superseded = 0,
+  latest_to: latestTo = 0,
   erasure = 0,
 }: StateRow): ConsumerState {
   const reactAfter = react_after ?? undefined
-  const counts = { replayed, live, duplicates, unidentified, repairs, pruned, erased }
-  return { phase, cursor, ...counts, checksum, reactAfter, erasure }
+  const counts = { replayed, live, duplicates, unidentified, repairs, pruned, erased, superseded }
+  return { phase, cursor, ...counts, checksum, reactAfter, latestTo, erasure }
 }
 
 class SqliteStore<Tx> implements ConsumerStore<Tx>, StoreTransaction<Tx> {
@@ -222,6 +227,8 @@ class SqliteStore<Tx> implements ConsumerStore<Tx>, StoreTransaction<Tx> {
       state.reactAfter ?? null,
       state.pruned,
       state.erased,
+      state.superseded,
+      state.latestTo,
       state.erasure,
       Date.now(),
     )
@@ -302,8 +309,8 @@ function prepareStatements(database: SqliteDatabase) {
     generation: database.prepare('SELECT generation FROM backstory_consumers WHERE name = ?').pluck(),
     save: database.prepare(
       `INSERT OR REPLACE INTO backstory_consumers (name, exchange, generation, phase, cursor, replayed, live,
-         duplicates, unidentified, repairs, checksum, react_after, pruned, erased, erasure, updated_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+         duplicates, unidentified, repairs, checksum, react_after, pruned, erased, superseded, latest_to, erasure, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     bits: database.prepare('SELECT bits FROM backstory_applied WHERE consumer = ? AND block = ?').pluck(),
     saveBits: database.prepare(

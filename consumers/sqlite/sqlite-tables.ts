@@ -14,7 +14,7 @@ export function makeTables(database: SqliteDatabase): void {
   }
 }
 
-const addedColumns = ['pruned', 'erased', 'erasure']
+const addedColumns = ['pruned', 'erased', 'erasure', 'superseded', 'latest_to']
 
 const tables = `
 CREATE TABLE IF NOT EXISTS backstory_consumers (

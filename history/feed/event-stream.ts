@@ -105,7 +105,8 @@ function pieceOf(
 ): { piece: Buffer; events: number } {
   if (asRows) return { piece: rowBlock(events), events: events.length }
   let text = ''
-  for (const event of events) text += `${eventLine(event)}\n`
+  // A line is for whoever takes what is in it; rows tell of the others too.
+  for (const event of events) if (event.superseded !== true) text += `${eventLine(event)}\n`
   return { piece: Buffer.from(text), events: events.length }
 }
 

@@ -8,6 +8,7 @@ import type {
   HistoryReader,
   HistorySummary,
   KnownConsumer,
+  LatestPage,
   Page,
   PrunedRange,
   Selected,
@@ -65,6 +66,11 @@ class HttpReader implements HistoryReader {
 
   async read({ after, upTo = Number.MAX_SAFE_INTEGER, limit = pageLimit }: Page): Promise<StoredEvent[]> {
     return await this.#ahead.read({ after, upTo, limit })
+  }
+
+  async latest({ after, upTo, limit = pageLimit }: LatestPage): Promise<StoredEvent[]> {
+    const { events } = await this.#events({ after, upTo, limit, latest: true })
+    return events
   }
 
   async select({ filter, newestFirst = false, ...page }: SelectPage): Promise<Selected> {

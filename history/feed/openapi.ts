@@ -156,6 +156,11 @@ const eventsParameters = [
     { ...flag, default: false },
     'May end early, where the answer is large or a search takes long',
   ),
+  query(
+    'latest',
+    { ...flag, default: false },
+    'Only the newest event of each subject, as of `upTo`, and those without a subject; `limit` counts the others too',
+  ),
 ]
 
 function ref(name: keyof typeof schemas): Schema {

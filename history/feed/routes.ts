@@ -162,6 +162,7 @@ const eventsParameters = {
   order: oneOf(['oldest', 'newest']),
   follow: flag,
   page: flag,
+  latest: flag,
 }
 
 async function answerEvents(call: Call, history: ServedHistory, feeding: Feeding): Promise<void> {
@@ -171,6 +172,13 @@ async function answerEvents(call: Call, history: ServedHistory, feeding: Feeding
     throw new Problem('FEED_PARAMETER_INVALID', 'follow goes with the oldest first')
   }
   const filter = filterOf(asked)
+  const { latest } = asked
+  if (latest && (newestFirst || asked.follow || filter !== undefined)) {
+    throw new Problem(
+      'FEED_PARAMETER_INVALID',
+      'latest goes with the oldest first, without follow, type, subject and source',
+    )
+  }
   const asRows = call.accepts(rowsType)
   const contentType = asRows ? rowsType : 'application/x-ndjson'
   if (call.request.method === 'HEAD') {
@@ -181,7 +189,7 @@ async function answerEvents(call: Call, history: ServedHistory, feeding: Feeding
   const options: EventStreamOptions = {
     ...feeding,
     history,
-    query: { after, upTo, limit, filter, newestFirst, follow: asked.follow, page: asked.page },
+    query: { after, upTo, limit, filter, newestFirst, follow: asked.follow, page: asked.page, latest },
     asRows,
     keepAliveMs: limits.keepAliveMs,
     ended: call.ended,

@@ -16,12 +16,15 @@ export interface WalkOptions {
   /** Undefined: every event. */
   readonly filter: EventFilter | undefined
   readonly newestFirst: boolean
+  /** The newest event of each subject, as of `upTo`: the others come superseded. */
+  readonly latest: boolean
 }
 
 export class Walk {
   readonly #reader: HistoryReader
   readonly #filter: EventFilter | undefined
   readonly #newestFirst: boolean
+  readonly #latest: boolean
   #after: number
   #upTo: number
   #left: number
@@ -30,10 +33,11 @@ export class Walk {
   #isAtEnd = false
   #isShort = false
 
-  constructor(reader: HistoryReader, { after, upTo, limit, filter, newestFirst }: WalkOptions) {
+  constructor(reader: HistoryReader, { after, upTo, limit, filter, newestFirst, latest }: WalkOptions) {
     this.#reader = reader
     this.#filter = filter
     this.#newestFirst = newestFirst
+    this.#latest = latest
     this.#after = after
     this.#upTo = upTo
     this.#left = limit
@@ -86,7 +90,7 @@ export class Walk {
   async #page(limit: number): Promise<readonly StoredEvent[]> {
     const page = { after: this.#after, upTo: this.#upTo, limit }
     if (this.#filter === undefined && !this.#newestFirst) {
-      const events = await this.#reader.read(page)
+      const events = await (this.#latest ? this.#reader.latest(page) : this.#reader.read(page))
       this.#through = this.#after = events.at(-1)?.position ?? this.#after
       return events
     }

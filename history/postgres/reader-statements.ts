@@ -32,6 +32,7 @@ export function readStatements(schema: string) {
          (SELECT max(position) FROM ${schema}.checkpoints), 0) AS head`,
     ),
     read: statement('read', page(schema, { where: 'position > $1 AND position <= $2', order: 'ASC' })),
+    latest: statement('latest', latest(schema)),
     identities: statement(
       'identities',
       `SELECT position, source, id, unidentified FROM ${schema}.events WHERE ${within}`,
@@ -114,6 +115,26 @@ function page(schema: string, { where, order }: { where: string; order: 'ASC' | 
       FROM (SELECT * FROM ${schema}.events WHERE ${where} ORDER BY position ${order} LIMIT $3) AS chosen
     ) AS measured
     WHERE bytes - size < ${pageBytesMax} ORDER BY position ${order}`
+}
+
+/** As `page`, of which superseded events have no body and add nothing to the bytes. */
+function latest(schema: string): string {
+  const columns = eventColumns.replace(/, body$/, '')
+  return `SELECT ${columns}, CASE WHEN superseded THEN NULL ELSE body END FROM (
+      SELECT *, sum(size) OVER (ORDER BY position ROWS UNBOUNDED PRECEDING) AS bytes FROM (
+        SELECT *, CASE WHEN superseded THEN 0 ELSE octet_length(body) + octet_length(properties) END AS size
+        FROM (
+          SELECT *, subject IS NOT NULL AND EXISTS (
+            SELECT FROM ${schema}.events AS later
+            WHERE hashtextextended(later.subject, 0) = hashtextextended(chosen.subject, 0)
+              AND later.subject = chosen.subject AND later.position > chosen.position AND later.position <= $2
+          ) AS superseded
+          FROM (SELECT * FROM ${schema}.events WHERE position > $1 AND position <= $2 ORDER BY position LIMIT $3) AS chosen
+          OFFSET 0
+        ) AS judged
+      ) AS sized
+    ) AS measured
+    WHERE bytes - size < ${pageBytesMax} ORDER BY position`
 }
 
 /** The values are three arrays, `$4` subjects, `$5` types, `$6` sources; each is named, so that its type is known. */

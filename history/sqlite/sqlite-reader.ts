@@ -4,6 +4,7 @@
  */
 import { type Identity, sequenceHeader, sequenceOf } from '../../events/index.ts'
 import { HistoryError } from '../errors.ts'
+import { type LatestRow, latestRow } from '../latest.ts'
 import { packedSequence } from '../packed-properties.ts'
 import { judgePage, prunedError } from '../page-gaps.ts'
 import type {
@@ -13,6 +14,7 @@ import type {
   HistoryReader,
   HistorySummary,
   KnownConsumer,
+  LatestPage,
   Page,
   PrunedRange,
   Selected,
@@ -73,6 +75,16 @@ class SqliteReader implements HistoryReader {
       this.#withoutHoles(opened, { after, upTo, limit }, () => {
         const rows = opened.statements.read.iterate(after, upTo, limit) as Iterable<EventRow>
         return takePage(rows, { limit, exchange: opened.exchange }).events
+      }),
+    )
+  }
+
+  latest({ after, upTo, limit = pageLimit }: LatestPage): Promise<StoredEvent[]> {
+    return this.#query((opened) =>
+      this.#withoutHoles(opened, { after, upTo, limit }, () => {
+        const rows = latestStatement(opened, this.#path).iterate(upTo, after, upTo, limit)
+        const { exchange } = opened
+        return takePage(latestRows(rows as Iterable<LatestRow>), { limit, exchange }).events
       }),
     )
   }
@@ -291,6 +303,8 @@ type Statements = ReturnType<typeof prepareStatements>
 
 interface Opened {
   readonly database: SqliteDatabase
+  /** Prepared when it is first needed: a file of an older version lacks its index. */
+  latest?: ReturnType<typeof prepareLatest>
   readonly statements: Statements
   readonly select: SqliteSelect
   readonly removals: SqliteRemovals
@@ -369,6 +383,38 @@ function prepareStatements(database: SqliteDatabase) {
        WHERE position <= ? ORDER BY position DESC LIMIT 1`,
     ),
   }
+}
+
+/** @throws HistoryError `HISTORY_UNAVAILABLE` where each event would take a look at all behind it. */
+function latestStatement(opened: Opened, path: string): ReturnType<typeof prepareLatest> {
+  const { database } = opened
+  if (opened.latest !== undefined) return opened.latest
+  if (database.prepare(`SELECT 1 FROM sqlite_schema WHERE name = 'events_subject'`).get() === undefined) {
+    throw new HistoryError(
+      'HISTORY_UNAVAILABLE',
+      `${path} was made by an older version and has no index by subject yet; start its recorder with this version, which adds it`,
+    )
+  }
+  opened.latest = prepareLatest(database)
+  return opened.latest
+}
+
+/** Looked at once an event, and the body read of those alone that have no later one. */
+function prepareLatest(database: SqliteDatabase) {
+  const columns = eventColumns.replace(/, body$/, '')
+  return database
+    .prepare(
+      `SELECT ${columns}, CASE WHEN subject IS NOT NULL AND EXISTS (
+         SELECT 1 FROM events AS later INDEXED BY events_subject
+         WHERE later.subject = events.subject AND later.position > events.position AND later.position <= ?
+       ) THEN NULL ELSE body END
+       FROM events WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`,
+    )
+    .raw()
+}
+
+function* latestRows(rows: Iterable<LatestRow>): Generator<EventRow> {
+  for (const row of rows) yield latestRow(row)
 }
 
 /** Rows as events, until there are enough of them or of their bodies. */

@@ -18,6 +18,9 @@ export function certificateList(certificate: Certificate): string[] {
       erased: `${count(certificate.erased)} passed over, emptied by an erasure`,
     }),
     ...(certificate.pruned > 0 && { pruned: `${count(certificate.pruned)} before this consumer read them` }),
+    ...(certificate.superseded > 0 && {
+      superseded: `${count(certificate.superseded)} passed over, for a later event of their subject`,
+    }),
     history: `${count(history.count)} up to the cursor`,
     'without id': unidentified,
     checksum: `${checksum}, ${differs}`,

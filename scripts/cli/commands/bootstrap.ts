@@ -39,6 +39,12 @@ export const bootstrapCommand = defineCommand({
     history: historyOption,
     broker: brokerOption,
     'wait-broker': waitBrokerOption,
+    from: {
+      type: 'text',
+      value: 'beginning|latest',
+      describe: 'Where a new consumer begins: latest takes the newest event of each subject alone',
+      defaultDescription: 'beginning',
+    },
     'accept-pruned': {
       type: 'flag',
       describe: 'Begin although events that it needs were pruned',
@@ -64,11 +70,13 @@ export const bootstrapCommand = defineCommand({
   examples: [
     ['bootstrap ./shipping.ts', 'Catch up, print the certificate, end'],
     ['bootstrap ./consumers.js --export shipping --store data/shipping.db', 'One of several consumers'],
+    ['bootstrap ./stock.ts --from latest', 'Begin with the newest event of each subject'],
     ['bootstrap ./shipping.ts --live --health 9465', 'Catch up, then go on live; health on that port'],
   ],
   async run({ module, store, history, broker, live, settle, json, ...rest }, cli) {
-    const from = rest['react-from']
-    const reactFrom = from === undefined ? undefined : reactFromOf(from)
+    const { 'react-from': reactSince, from = 'beginning' } = rest
+    if (!isBeginning(from)) throw usageError(`--from is beginning or latest, not ${from}`)
+    const reactFrom = reactSince === undefined ? undefined : reactFromOf(reactSince)
     const definition = await loadDefinition(cli.path(module), rest.export ?? 'default')
     const { name } = definition
     if (definition.partitions !== undefined && typeof reactFrom === 'number')
@@ -90,6 +98,7 @@ export const bootstrapCommand = defineCommand({
         store: await storeAddress(cli, store ?? `${name}.db`),
         settleMs: Math.round(settle * 1_000),
         acceptPruned: rest['accept-pruned'],
+        from,
         ...(reactFrom !== undefined && { reactFrom }),
         logger: cli.logger,
       })
@@ -114,6 +123,10 @@ export const bootstrapCommand = defineCommand({
     }
   },
 })
+
+function isBeginning(typed: string): typed is 'beginning' | 'latest' {
+  return typed === 'beginning' || typed === 'latest'
+}
 
 /** @throws CliError `CLI_USAGE`. */
 function reactFromOf(typed: string): number | Date {
