@@ -75,7 +75,7 @@ test('events without a subject stay together, and one with a routing key goes by
 })
 
 test('an audit of all partitions takes no number of another one for a hole, and names the one event that was removed', async (t) => {
-  const { url: broker, exchange, exchanges, historyOf } = await recorded(t, { partitions: 3 })
+  const { url: broker, exchange, exchanges, historyOf, folder } = await recorded(t, { partitions: 3 })
   await using publisher = openPublisher({ broker, exchange, partitions: 3, source: '/shop' })
   const published = Array.from({ length: 300 }, (_one, n) =>
     publisher.publish({ type: 'placed', subject: String(n % 30), id: `e${n + 1}` }),
@@ -89,6 +89,9 @@ test('an audit of all partitions takes no number of another one for a hole, and 
   await until('all are recorded', async () => (await heads()).reduce((sum, head) => sum + head) === 300)
   const before = await auditPartitions(readers)
   assert.equal(before.clean, true)
+  const one = ['audit', exchanges[0]!, '--history', historyOf(1)]
+  const { stderr } = await runCli(one, { cwd: folder })
+  assert.match(stderr, new RegExp(`backstory audit ${exchange} --partitions 3 takes them together`))
   const victim = (await readers[1]!.read({ after: 40, limit: 1 }))[0]!
   const database = new Database(historyOf(2))
   database.prepare('DELETE FROM events WHERE position = ?').run(victim.position)

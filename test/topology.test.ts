@@ -631,4 +631,7 @@ test('the command line takes the partitions of an exchange from its consumers, a
   const applied = await run(`apply ${exchange} --partitions 2`)
   assert.equal(applied.code, 0, applied.stderr)
   assert.match(applied.stderr, /^Declared 13 of 13$/m)
+  const linted = await run(`lint ${exchange}`)
+  assert.equal(linted.stderr.match(/^Not judged: /gm)?.length, 6, linted.stderr)
+  assert.match(linted.stderr, /^Not judged: 4 more, which --json lists /m)
 })

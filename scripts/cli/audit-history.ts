@@ -14,6 +14,7 @@ export async function auditHistory(
   if (json) await cli.output.json(audit)
   else await cli.output.lines([...auditList(audit), ...findingsTable(audit)])
   sayLimits(cli, audit)
+  await sayOtherPartitions(cli, audit)
   cli.say(`The history of ${audit.exchange} ${audit.clean ? 'is clean' : `has ${findingsIn(audit)}`}`)
   return audit.clean
 }
@@ -56,6 +57,17 @@ function sayLimits(cli: Cli, { first, held, unjudged, forgotten }: HistoryAudit)
       `Too much to follow at a time: ${count(epochs)} quiet epochs and ${count(holes)} holes were judged as they were then; what came for them later may be told as late, or not at all`,
     )
   }
+}
+
+/** A source's numbers are spread over all partitions. */
+async function sayOtherPartitions(cli: Cli, { exchange, holes }: HistoryAudit): Promise<void> {
+  const { partitionOf } = await import('../../broker/index.ts')
+  const partition = partitionOf(exchange)
+  if (partition === undefined || holes.count === 0) return
+  const whole = `backstory audit ${partition.exchange} --partitions ${partition.of}`
+  cli.say(
+    `The history of one partition of ${partition.of}: numbers that are in the others are holes here; ${whole} takes them together`,
+  )
 }
 
 function findingsIn({ removed, changed, holes, late, repeated }: HistoryAudit): string {

@@ -17,7 +17,10 @@ export async function auditPartitions(
     json,
   }: { exchange: string | undefined; history: string | undefined; partitions: number; json: boolean },
 ): Promise<boolean> {
-  if (exchange === undefined) throw usageError('Name the exchange that has the partitions')
+  if (exchange === undefined)
+    throw usageError('Name the exchange that has the partitions: backstory audit orders --partitions 4', {
+      hint: 'backstory audit --help',
+    })
   const { partitionExchangesOf } = await import('../../broker/index.ts')
   const readers: HistoryReader[] = []
   try {

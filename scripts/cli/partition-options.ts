@@ -1,6 +1,8 @@
 /** What parts an exchange: all partitions in this process, or one of them. */
 import { usageError } from './errors.ts'
 
+const hint = 'backstory record --help'
+
 export const partitionsOption = {
   type: 'integer',
   min: 2,
@@ -29,7 +31,7 @@ export async function recordedPlaces(
 ): Promise<{ exchange: string; history: string }[]> {
   if (partitions === undefined && partition === undefined) return [{ exchange, history }]
   if (partitions !== undefined && partition !== undefined)
-    throw usageError('--partitions runs all, and --partition one: name one of the two')
+    throw usageError('--partitions runs all, and --partition one: name one of the two', { hint })
   const [number, of] = partition === undefined ? [undefined, partitions!] : parsed(partition)
   const { partitionExchangesOf } = await import('../../broker/index.ts')
   const { partitionHistory } = await import('../../history/index.ts')
@@ -42,5 +44,5 @@ function parsed(typed: string): [number, number] {
   const [, number, of] = /^([1-9]\d?)\/([1-9]\d?)$/.exec(typed) ?? []
   const isOne = Number(of) >= partitionsOption.min && Number(of) <= partitionsOption.max
   if (isOne && Number(number) <= Number(of)) return [Number(number), Number(of)]
-  throw usageError(`--partition is a number of so many, such as 2/4, not ${typed}`)
+  throw usageError(`--partition is which of how many, such as 2/4, and at most 64/64; not ${typed}`, { hint })
 }

@@ -24,9 +24,17 @@ export function findingLines({ findings }: TopologyLint): string[] {
   return findings.flatMap(({ code, message }) => [code, `  ${message}`])
 }
 
+/** A reason's first few: of many partitions there would be pages. */
+const saidMax = 5
+
 /** What nobody looked at. */
 export function sayNotJudged(cli: Cli, notJudged: readonly NotJudged[]): void {
-  for (const { what, why } of notJudged) cli.say(`Not judged: ${what} (${why})`)
+  for (const why of new Set(notJudged.map((one) => one.why))) {
+    const same = notJudged.filter((one) => one.why === why)
+    for (const { what } of same.slice(0, saidMax)) cli.say(`Not judged: ${what} (${why})`)
+    if (same.length > saidMax)
+      cli.say(`Not judged: ${count(same.length - saidMax)} more, which --json lists (${why})`)
+  }
 }
 
 export function summaryOf({ items, toDelete }: TopologyPlan): string {

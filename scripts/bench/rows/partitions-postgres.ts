@@ -1,6 +1,7 @@
 /**
- * Two consumers into tables of one PostgreSQL server, a process each with half of the events, as two instances
- * work on two partitions, beside one with all of them.
+ * Two consumers into databases of one PostgreSQL server, a process each with half of the events, beside one with
+ * all of them. They stand for two instances with a partition each: how these share the partitions out takes
+ * seconds, which would be all that is seen.
  */
 import { startPrivatePostgres } from '../../services/private-postgres.ts'
 import { newDatabase } from '../new-database.ts'
@@ -11,7 +12,7 @@ import type { Row } from '../row.ts'
 
 export const partitionsPostgres: Row = {
   name: 'partitions-postgres',
-  path: 'bootstrap of a consumer of 2 partitions into PostgreSQL',
+  path: 'bootstrap of two consumers of half the events into PostgreSQL',
   events: { usual: 30_000, quick: 1_000 },
   async prepare(bench) {
     const { say, atEnd, events } = bench
@@ -28,10 +29,10 @@ export const partitionsPostgres: Row = {
     for (const [index, share] of halves.entries()) parts.push(await start(`half_${index}`, share))
     return {
       ours: {
-        label: 'two instances, a partition each',
+        label: 'two consumers, a process each',
         run: async () => together(await Promise.all(parts.map((part) => part.round()))),
       },
-      peers: [{ label: 'one instance, not parted', target: undefined, run: () => one.round() }],
+      peers: [{ label: 'one consumer of all events', target: undefined, run: () => one.round() }],
     }
   },
 }
