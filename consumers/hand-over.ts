@@ -144,19 +144,21 @@ export class HandOver {
         await this.#erasures.begin()
         const fenceAt = await history.fence(fence.id)
         const bounds = await history.bounds()
-        if (!(await this.#isBegun(fenceAt))) return { fenceAt, bounds, page: [] }
+        const isBegun = await this.#isBegun(fenceAt)
         const upTo = fenceAt ?? bounds.head
-        return { fenceAt, bounds, ...(await this.#readPage({ upTo, limit })) }
+        const read = isBegun ? await this.#readPage({ upTo, limit }) : { page: [], pruned: undefined }
+        return { fenceAt, bounds, isBegun, ...read }
       })
       if (seen === undefined) return
-      const { fenceAt, bounds, page, pruned } = seen
+      const { fenceAt, bounds, isBegun, page, pruned } = seen
       this.#head = bounds.head
       if (pruned !== undefined) {
         logger.warn('consumer.pruned', { consumer, first: pruned.first, last: pruned.last })
         await applier.passPruned(pruned)
         continue
       }
-      checkBounds(consumer, applier.state.cursor, bounds)
+      // What begins behind retention is told so when it reads.
+      if (isBegun) checkBounds(consumer, applier.state.cursor, bounds)
       await this.#redrive()
       this.#behindSince = page[0]?.recordedAt.getTime()
       if (page.length > 0) {

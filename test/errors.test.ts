@@ -285,6 +285,7 @@ test('an option out of its range is a TypeError that names it, and nothing was o
   for (const value of wrongNumbers.slice(1))
     for (const name of ['settleMs', 'inboxKeepMs']) await assertConsumerOption(place, { [name]: value })
   for (const name of ['store', 'history']) await assertConsumerOption(place, { [name]: '' })
+  await assertConsumerOption(place, { from: 'newest' as 'latest' })
   for (const name of ['exchange', 'source'])
     assertTypeError(
       () => openPublisher({ ...publisherOptions(place), [name]: '' }),

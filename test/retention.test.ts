@@ -42,14 +42,14 @@ test('the history knows how far each consumer is: where it goes live, and where 
 })
 
 test('a new consumer that needs pruned events is refused by name, or accepts it and is certified so', async (t) => {
-  const place = await newExchange(t, { consumers: ['production', 'shipping'] })
+  const place = await newExchange(t, { consumers: ['production', 'shipping', 'stock'] })
   const { url: broker, exchange, history } = place
   await using recorder = startRecorder({ broker, exchange, history })
   await using publisher = openPublisher({ broker, exchange, source })
   for (let id = 1; id <= 30; id++)
     await publisher.publish({ type: id % 3 === 0 ? 'order.placed' : 'price.changed', id: `${id}` })
   await until('they are recorded', () => recorder.status.head === 30)
-  const start = async (name: string, options: { acceptPruned?: boolean } = {}) => {
+  const start = async (name: string, options: { acceptPruned?: boolean; from?: 'latest' } = {}) => {
     const store = place.store(name)
     const consumer = await startConsumer(effectsConsumer(name, exchange), {
       ...{ broker, history, store, settleMs: 0, auditMs: 10 },
@@ -66,6 +66,12 @@ test('a new consumer that needs pruned events is refused by name, or accepts it 
   assert.equal((await keeper.prune({ type: 'price.changed', keepEvents: 2 })).events, 18)
   const refused = await start('shipping')
   await assert.rejects(refused.stopped, { code: 'HISTORY_PRUNED', message: /positions 1 to 2 / })
+  const refusedToo = await start('stock', { from: 'latest' })
+  await assert.rejects(refusedToo.stopped, { code: 'HISTORY_PRUNED' })
+  const stock = await start('stock', { acceptPruned: true, from: 'latest' })
+  await stock.caughtUp()
+  const { level, pruned, superseded } = await stock.certificate()
+  assert.deepEqual([level, pruned, superseded], [true, 18, 0])
   const accepting = await start('shipping', { acceptPruned: true })
   await accepting.caughtUp()
   await publisher.publish({ type: 'order.placed', id: '31' })

@@ -48,6 +48,20 @@ test('events come as CloudEvents in position order, and a mark says how far', as
   assert.deepEqual((await all(lines(`${events}?order=newest`))).positions, everyPosition.toReversed())
 })
 
+test('of the newest of each subject come these alone, and the mark passes over the others', async (t) => {
+  const { lines, url } = await served(t, { events: 30 })
+  const newest = await all(lines(`${events}?latest=true&upTo=25`))
+  assert.deepEqual(newest.positions, [16, 17, 18, 19, 20, 21, 22, 23, 24, 25])
+  assert.deepEqual(newest.last, { through: 25, first: 1, head: 30 })
+  const nothing = await all(lines(`${events}?latest=true&upTo=25&limit=15`))
+  assert.deepEqual([nothing.positions, nothing.last.through], [[], 15])
+  for (const other of ['order=newest', 'follow=true', 'type=a', 'subject=EC-1']) {
+    const answer = await fetch(new URL(`${events}?latest=true&${other}`, url))
+    const { code } = (await answer.json()) as { code: string }
+    assert.deepEqual([answer.status, code], [400, 'FEED_PARAMETER_INVALID'], other)
+  }
+})
+
 test('a filter that lets nothing through moves the mark all the same', async (t) => {
   const { lines } = await served(t, { events: 30 })
   assert.deepEqual(await all(lines(`${events}?type=of%20none&after=3`)), {
