@@ -1,5 +1,6 @@
 /**
- * Tells the history how far the consumer has come: now and then, when it goes live, and when it stops.
+ * Tells the history how far the consumer has come: now and then, when its queue is drained of what the replay
+ * has had, and when it stops.
  *
  * Nobody waits for it, but for the last one: what the history knows may be old, and lower than the cursor is,
  * which only makes retention spare more than it has to.

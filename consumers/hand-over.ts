@@ -63,6 +63,11 @@ export class HandOver {
   readonly #erasures: Erasures
   #waitingFor: WaitingFor = 'broker'
   #head = 0
+  /**
+   * What may be pruned, as far as this consumer goes: nothing up to here waits in its queue any more. A copy
+   * that still does is known for one by the history alone. Undefined until the history was asked.
+   */
+  #spared: number | undefined
   #caughtUp = false
   #isExchangeChecked = false
   #onCaughtUp: (() => void)[] = []
@@ -120,7 +125,6 @@ export class HandOver {
     await clock.sleep(settleMs)
     const fence = this.#newProbe('history')
     fence.nudge()
-    this.#teller.nudge(applier.state.cursor)
     await this.#replayUntil(fence)
     if (signal.aborted) return 'stopped'
     this.#waitingFor = 'broker'
@@ -129,7 +133,7 @@ export class HandOver {
       return await this.#live(session)
     } finally {
       await session.close()
-      if (signal.aborted) await this.#teller.tell(applier.state.cursor)
+      if (signal.aborted && this.#spared !== undefined) await this.#teller.tell(this.#spared)
     }
   }
 
@@ -142,6 +146,7 @@ export class HandOver {
         // The fence first: it covers what the page read after it shows.
         await this.#checkExchange()
         await this.#erasures.begin()
+        this.#spared ??= await this.#toldBefore()
         const fenceAt = await history.fence(fence.id)
         const bounds = await history.bounds()
         const isBegun = await this.#isBegun(fenceAt)
@@ -152,6 +157,7 @@ export class HandOver {
       if (seen === undefined) return
       const { fenceAt, bounds, isBegun, page, pruned } = seen
       this.#head = bounds.head
+      this.#nudgeTeller()
       if (pruned !== undefined) {
         logger.warn('consumer.pruned', { consumer, first: pruned.first, last: pruned.last })
         await applier.passPruned(pruned)
@@ -165,7 +171,6 @@ export class HandOver {
         this.#waitingFor = undefined
         const startedAt = clock.now()
         await applier.replay(page)
-        this.#teller.nudge(applier.state.cursor)
         limit = nextBatch(limit, { tookMs: clock.now() - startedAt, replayBatch })
         // SQLite answers without leaving this turn: heartbeats, signals and timers need one of their own.
         await clock.sleep(0)
@@ -220,7 +225,6 @@ export class HandOver {
     await applier.enter('live')
     this.#waitingFor = undefined
     logger.info('consumer.live', { consumer, cursor: applier.state.cursor })
-    void this.#teller.tell(applier.state.cursor)
     // What was recorded since the last page of the replay counts for `caughtUp` too.
     const bounds = await this.#whenReachable(() => history.bounds())
     if (bounds === undefined) return 'stopped'
@@ -239,6 +243,7 @@ export class HandOver {
       if (deliveries.length > 0 && !(await this.#apply(session, deliveries, { isDrained }))) return 'lost'
       for (const { fence, event } of deliveries) {
         if (fence === drain.id) {
+          if (!isDrained) void this.#teller.tell(applier.state.cursor)
           isDrained = true
           if (this.#waitingFor === 'queue') this.#waitingFor = undefined
         } else if (fence !== undefined) audit.fenceArrived(fence)
@@ -249,7 +254,8 @@ export class HandOver {
       if (!isDrained && deliveries.length === 0 && clock.now() > patientUntil) this.#wait('queue')
       // Deliveries at hand would go on in this turn: heartbeats, signals and timers need one of their own.
       if (deliveries.length > 0) await clock.sleep(0)
-      this.#teller.nudge(applier.state.cursor)
+      if (isDrained) this.#spared = applier.state.cursor
+      this.#nudgeTeller()
       const now = clock.now()
       if (now < auditAt && now >= hurryUntil) continue
       auditAt = now + auditMs
@@ -261,6 +267,7 @@ export class HandOver {
       this.#behindSince = applier.state.cursor < this.#head ? (this.#behindSince ?? now) : undefined
       if (isDrained && applier.state.cursor >= target) this.#reached()
     }
+    if (isDrained) this.#spared = applier.state.cursor
     return 'stopped'
   }
 
@@ -340,6 +347,17 @@ export class HandOver {
       }
     }
     return undefined
+  }
+
+  /** Of a store that goes back to before, not all of it holds. */
+  async #toldBefore(): Promise<number> {
+    const { consumer, history, applier } = this.#options
+    const known = (await history.consumers()).find(({ name }) => name === consumer)
+    return Math.min(known?.cursor ?? 0, applier.state.cursor)
+  }
+
+  #nudgeTeller(): void {
+    if (this.#spared !== undefined) this.#teller.nudge(this.#spared)
   }
 
   /** A reader that was passed in may be of another exchange. */

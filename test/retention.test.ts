@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
   auditHistory,
+  type HistoryReader,
+  type Identity,
   openHistory,
   openHistoryKeeper,
   openPublisher,
@@ -39,6 +41,53 @@ test('the history knows how far each consumer is: where it goes live, and where 
   await until('its last word is known', async () => (await known())[0]?.[1] === 4)
   assert.deepEqual(await known(), [['production', 4]])
   assert.equal(recorder.status.head, 4, 'no notice was taken for an event')
+})
+
+test('nothing is pruned whose live copy still waits behind a replay: it would take effect twice', async (t) => {
+  const place = await newExchange(t, { consumers: ['production'] })
+  const { url: broker, exchange, history } = place
+  await using recorder = startRecorder({ broker, exchange, history })
+  await using publisher = openPublisher({ broker, exchange, source })
+  const publish = (id: string) => publisher.publish({ type: 'order.placed', id })
+  await recorder.started()
+  await using reader = openHistory({ history })
+  await using keeper = await openHistoryKeeper({ history })
+  let asked = 0
+  let pruned: number | undefined
+  // While the second batch of copies is looked up.
+  const watched = new Proxy(reader, {
+    get(target, name: keyof HistoryReader) {
+      if (name !== 'positionsOf') return (target[name] as () => unknown).bind(target)
+      return async (identities: readonly Identity[]) => {
+        asked += 1
+        if (asked === 2) {
+          await publish('late')
+          await until('what was told before is recorded', () => recorder.status.head === 501)
+          pruned = (await keeper.prune({ keepEvents: 1 })).events
+        }
+        return await target.positionsOf(identities)
+      }
+    },
+  })
+  const start = async (from: string | HistoryReader) => {
+    const definition = effectsConsumer('production', exchange)
+    // Its inbox forgets at once, as it has forgotten after an hour.
+    const options = { broker, store: place.store('production'), settleMs: 0, auditMs: 10, inboxKeepMs: 0 }
+    const consumer = await startConsumer(definition, { ...options, history: from })
+    await consumer.caughtUp()
+    return consumer
+  }
+  await (await start(history)).close()
+  await Promise.all(Array.from({ length: 500 }, (_, index) => publish(`${index}`)))
+  await until('they are recorded', () => recorder.status.head === 500)
+  const consumer = await start(watched)
+  await until('it has passed all', () => consumer.status.cursor === 501)
+  const certificate = await consumer.certificate()
+  assert.deepEqual([certificate.level, certificate.applied], [true, 501])
+  assert.equal(pruned, 0)
+  await until('now they may go', async () => (await reader.consumers())[0]!.cursor >= 500)
+  assert.equal((await keeper.prune({ keepEvents: 1 })).events, 500)
+  await consumer.close()
 })
 
 test('a new consumer that needs pruned events is refused by name, or accepts it and is certified so', async (t) => {

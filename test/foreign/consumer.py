@@ -229,18 +229,23 @@ class Consumer:
     def live(self, channel):
         channel.basic_qos(prefetch_count=500)
         deliveries, audit, tell_cursor_at = [], Audit(self, channel), time.monotonic()
+        # Behind all copies of what was replayed: of these nothing may be pruned before they are known for such.
+        drain, is_drained = str(uuid.uuid4()), False
+        send_fence(channel, self.queue, drain)
         for method, properties, body in channel.consume(self.queue, inactivity_timeout=0.05):
             if method is not None:
                 deliveries.append((method, properties, body))
                 if len(deliveries) < 100 and channel.get_waiting_message_count() > 0:
                     continue
             if deliveries:
-                audit.arrived.update(self.take(deliveries))
+                arrived = self.take(deliveries)
+                audit.arrived.update(arrived)
+                is_drained = is_drained or drain in arrived
                 channel.basic_ack(deliveries[-1][0].delivery_tag, multiple=True)
                 deliveries = []
             if audit.step() == "lost":
                 return
-            if time.monotonic() >= tell_cursor_at:
+            if is_drained and time.monotonic() >= tell_cursor_at:
                 self.tell_cursor(channel)
                 tell_cursor_at += 30
             self.tell("live")
