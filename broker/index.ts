@@ -31,6 +31,7 @@ export {
   deleteTopology,
   historyQueueOf,
   type QueueToDeclare,
+  requireExchangeName,
   type TopologyToDeclare,
 } from './topology.ts'
 export { type ArgumentValue, queueCounts, type TopologyDifference } from './topology-inspect.ts'

@@ -27,6 +27,28 @@ export function deadQueueOf(queue: string): string {
   return `${queue}.dead`
 }
 
+/** AMQP's short string. */
+const nameBytesMax = 255
+
+/**
+ * Its queues are named after an exchange, so its own name must leave room for theirs.
+ *
+ * @param options.consumer - Whose queue it has to leave room for; by default that of the history.
+ * @throws TypeError for what is no text, an empty one, or one that is too long.
+ */
+export function requireExchangeName(
+  exchange: unknown,
+  { consumer = 'history' }: { consumer?: string } = {},
+): asserts exchange is string {
+  if (typeof exchange !== 'string' || exchange === '')
+    throw new TypeError('Expected `exchange` to name an exchange')
+  const rest = Buffer.byteLength(deadQueueOf(consumerQueueOf('', consumer)))
+  if (Buffer.byteLength(exchange) > nameBytesMax - rest)
+    throw new TypeError(
+      `Expected \`exchange\` to have at most ${nameBytesMax - rest} bytes, since its queues are named after it`,
+    )
+}
+
 /** A queue to declare: its name, or its name and what bounds it. */
 export type QueueToDeclare =
   | string

@@ -1,7 +1,7 @@
 /**
  * A consumer's definition: what it listens to and what it does, without saying where anything is.
  */
-import { requirePartitions } from '../broker/index.ts'
+import { requireExchangeName, requirePartitions } from '../broker/index.ts'
 import type { Catalog, CloudEvent, DataOf, EventType, Logger } from '../events/index.ts'
 import type { Erasure, PostgresClient, SqliteDatabase, StoredEvent } from '../history/index.ts'
 
@@ -231,8 +231,7 @@ export function checkDefinition({
       `Expected \`name\` to be letters, digits, - and _ (and not ${reservedNames.join(' or ')}), got ${JSON.stringify(name)}`,
     )
   }
-  if (typeof exchange !== 'string' || exchange === '')
-    throw new TypeError('Expected `exchange` to name an exchange')
+  requireExchangeName(exchange, { consumer: name })
   if (typeof on !== 'object' || on === null)
     throw new TypeError('Expected `on` to hold a handler for each event type')
   for (const [type, handler] of Object.entries(on)) checkHandler(type, handler)

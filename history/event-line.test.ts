@@ -236,7 +236,7 @@ const ours = '{"specversion":"1.0","id":"1","source":"/s","type":"t","position":
 const wrong: readonly (readonly [text: string, reason: RegExp])[] = [
   ['nope', /^is no JSON: /],
   ['[]', /^is no JSON object$/],
-  ['{"id":"1","source":"/s","type":"t"}', /^has specversion undefined/],
+  ['{"id":"1","source":"/s","type":"t"}', /^has no `specversion`, so it is no CloudEvent$/],
   ['{"specversion":"1.0","source":"/s","type":"t"}', /^has no `id`$/],
   ['{"specversion":"1.0","id":1,"source":"/s","type":"t"}', /^has a `id` that is no text$/],
   [`${ours.replace(':1', ':1.5')}}`, /`position`/],

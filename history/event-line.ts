@@ -111,6 +111,7 @@ export interface LineEvent extends Omit<RecordedEvent, 'position' | 'recordedAt'
 export function readEventLine(text: string, { exchange }: { exchange: string }): LineEvent {
   const { members, body } = parseCloudEventJson(text)
   const { specversion, position, recordedtime, unidentified, amqpexchange, amqproutingkey } = members
+  if (specversion === undefined) throw new TypeError('has no `specversion`, so it is no CloudEvent')
   if (specversion !== '1.0') {
     throw new TypeError(`has specversion ${JSON.stringify(specversion)}; only "1.0" is known`)
   }

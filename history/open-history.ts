@@ -56,8 +56,7 @@ export async function openHistoryWriter({
   history: string
   exchange: string
 }): Promise<HistoryWriter> {
-  if (isFeedUrl(history))
-    throw new TypeError('Expected `history` to be a file or a database: a feed is for reading')
+  requireWritable(history)
   return isPostgresUrl(history)
     ? await openPostgresWriter({ history, exchange })
     : await openSqliteWriter({ path: history, exchange })
@@ -68,6 +67,7 @@ export async function openHistoryWriter({
  *
  * @param options.history - The path of a SQLite file, or the URL of a PostgreSQL database.
  * @param options.clearWaitMs - SQLite: longest wait for a reader in the way, fifty times; see `erase`. Default 100.
+ * @throws TypeError for the URL of a feed, which only reads.
  * @throws HistoryError `HISTORY_NOT_FOUND`, `HISTORY_AMBIGUOUS`, `HISTORY_CORRUPT`, `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`,
  *   `HISTORY_UNAVAILABLE`, `HISTORY_DRIVER_MISSING`.
  */
@@ -78,6 +78,12 @@ export async function openHistoryKeeper({
   history: string
   clearWaitMs?: number
 }): Promise<HistoryKeeper> {
+  requireWritable(history)
   if (isPostgresUrl(history)) return await openPostgresKeeper({ history })
   return await openSqliteKeeper({ path: history, ...(clearWaitMs !== undefined && { clearWaitMs }) })
+}
+
+function requireWritable(history: string): void {
+  if (isFeedUrl(history))
+    throw new TypeError('Expected `history` to be a file or a database: a feed is for reading')
 }

@@ -8,7 +8,7 @@
  * The outbox has a sequence of its own that lives in the database: dense over restarts, and taken back
  * with a rollback. It is the order in which the events leave.
  */
-import { requirePartitions } from '../broker/index.ts'
+import { requireExchangeName, requirePartitions } from '../broker/index.ts'
 import type { Catalog } from '../events/index.ts'
 import { bodyBytesCeiling, bodyBytesUsual, requireInteger, requireName } from './bounds.ts'
 import { openPostgresOutbox, type PostgresOutbox } from './postgres-outbox.ts'
@@ -54,7 +54,7 @@ export function openOutbox({
   partitions,
   bodyBytesMax = bodyBytesUsual,
 }: OutboxOptions<SqliteOutboxDatabase | PostgresOutboxPool>): SqliteOutbox | Promise<PostgresOutbox> {
-  requireName({ exchange }, 'the name of an exchange')
+  requireExchangeName(exchange)
   if (source !== undefined) requireName({ source }, 'a non-empty text')
   if (partitions !== undefined) requirePartitions(partitions)
   requireInteger({ bodyBytesMax }, 1, bodyBytesCeiling)

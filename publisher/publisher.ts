@@ -9,7 +9,7 @@
  * Each event that leaves gets the next number of this publisher's sequence (events/sequence.ts), so that
  * one that went missing can be named.
  */
-import { type Broker, type BrokerOptions, requirePartitions } from '../broker/index.ts'
+import { type Broker, type BrokerOptions, requireExchangeName, requirePartitions } from '../broker/index.ts'
 import {
   type Catalog,
   type DataOf,
@@ -99,7 +99,7 @@ function resolveOptions({
   bodyBytesMax = bodyBytesUsual,
   logger = silentLogger,
 }: PublisherOptions) {
-  requireName({ exchange }, 'the name of an exchange')
+  requireExchangeName(exchange)
   requireName({ source }, 'a non-empty text')
   if (partitions !== undefined) requirePartitions(partitions)
   requireInteger({ inFlightMax }, 1, 65_535)

@@ -97,10 +97,11 @@ test('a queue that has a consumer is refused, and what it has stays there', asyn
 test('what cannot be adopted is said: no such queue, a stream as a queue, a queue as a stream', async (t) => {
   const place = await backedUp(t, stream)
   await publishIds(place, 1, 3)
-  await assert.rejects(adopt(place, { from: { queue: 'no.such.queue' } }), {
-    code: 'BROKER_QUEUE_LOST',
-    message: 'There is no queue no.such.queue; name another',
-  })
+  for (const from of [{ queue: 'no.such.queue' }, { stream: 'no.such.queue' }])
+    await assert.rejects(adopt(place, { from }), {
+      code: 'BROKER_QUEUE_LOST',
+      message: 'There is no queue no.such.queue; name another',
+    })
   const queue = await backedUp(t)
   await publishIds(queue, 1, 3)
   await assert.rejects(adopt(queue, { from: { stream: queue.backup } }), {

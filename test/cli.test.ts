@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { connectBroker, declareTopology, redactUrl } from '../broker/index.ts'
+import { connectBroker, declareTopology, historyQueueOf, redactUrl } from '../broker/index.ts'
 import { runCli } from '../scripts/cli/run-cli.fixture.ts'
 import { type Place, placeFor } from './fixtures/backstory.ts'
 import { ownBroker, testBroker } from './fixtures/broker.ts'
@@ -212,7 +212,7 @@ test('a broker that does not answer: a line and retries, then BROKER_UNREACHABLE
   assert.doesNotMatch(stderr, /secret/)
 })
 
-test('a wrong password ends at once, and so does an exchange of another type: exit code 3, one line', async (t) => {
+test('a wrong password ends at once, and so do an exchange that nothing binds whole and another queue of its name: exit code 3, one line', async (t) => {
   const { exchange, run, url, folder: cwd } = await setup(t)
   const { host } = new URL(url)
   const refused = await run(`publish ${exchange} --type t --broker amqp://guest:secret@${host}`)
@@ -221,11 +221,31 @@ test('a wrong password ends at once, and so does an exchange of another type: ex
   assert.doesNotMatch(refused.stderr, /secret/)
   const broker = connectBroker({ url })
   t.after(() => broker.close())
-  await (await broker.openChannel()).raw.assertExchange(exchange, 'topic', { durable: true })
-  for (const line of [`publish ${exchange} --type t`, `record ${exchange}`]) {
-    const { code, stderr } = await runCli(line.split(' '), { cwd, env: { BACKSTORY_BROKER: url } })
-    assert.equal(code, 3)
-    assert.match(stderr, /\nBROKER_TOPOLOGY_MISMATCH: [^\n]+\n$/)
+  const { raw } = await broker.openChannel()
+  const ends = async (code: string) => {
+    for (const line of [`publish ${exchange} --type t`, `record ${exchange}`]) {
+      const ended = await runCli(line.split(' '), { cwd, env: { BACKSTORY_BROKER: url } })
+      assert.equal(ended.code, 3)
+      assert.match(ended.stderr, new RegExp(`\\n${code}: [^\\n]+\\n$`))
+    }
+  }
+  await raw.assertExchange(exchange, 'direct', { durable: true })
+  await ends('BROKER_BINDINGS_UNKNOWN')
+  await raw.deleteExchange(exchange)
+  await raw.assertQueue(historyQueueOf(exchange), { durable: true })
+  await ends('BROKER_TOPOLOGY_MISMATCH')
+})
+
+test('what can never be is wrong usage at once: an exchange whose queues could have no name, a feed to write to', async (t) => {
+  const { exchange, run } = await setup(t)
+  const tooLong = await run(`publish ${'x'.repeat(243)} --type t`)
+  assert.equal(tooLong.code, 2)
+  assert.match(tooLong.stderr, /^CLI_USAGE: <exchange> [^\n]+ 242 bytes[^\n]+\n$/)
+  const feed = '--history http://127.0.0.1:9480/exchanges/x'
+  for (const line of [`record ${exchange}`, 'history prune --older-than 1d', 'history import -']) {
+    const { code, stderr } = await run(`${line} ${feed}`)
+    assert.equal(code, 2)
+    assert.match(stderr, /^CLI_USAGE: [^\n]+ is a feed, [^\n]+\n$/)
   }
 })
 

@@ -135,9 +135,7 @@ export class AdoptedQueue implements AdoptedSource {
     const { broker, name } = this.#options
     const deadline = Date.now() + goneMsMax
     for (;;) {
-      const counts = await queueCounts(broker, name)
-      if (counts === undefined)
-        throw new BrokerError('BROKER_QUEUE_LOST', `There is no queue ${name}; name another`)
+      const counts = await requireQueue(broker, name)
       this.#waiting = counts.messages
       if (counts.consumers === 0) return
       if (Date.now() < deadline) {
@@ -157,6 +155,16 @@ const silentMsMax = 10_000
 const quietMs = 1_000
 const goneMsMax = 1_000
 const lookMs = 1_000
+
+/** @throws BrokerError `BROKER_QUEUE_LOST` where there is none of that name. */
+export async function requireQueue(
+  broker: Broker,
+  name: string,
+): Promise<{ messages: number; consumers: number }> {
+  const counts = await queueCounts(broker, name)
+  if (counts !== undefined) return counts
+  throw new BrokerError('BROKER_QUEUE_LOST', `There is no queue ${name}; name another`)
+}
 
 export function notThatKind(message: string): BrokerError {
   return new BrokerError('BROKER_TOPOLOGY_MISMATCH', message)

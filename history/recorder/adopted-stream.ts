@@ -15,7 +15,7 @@ import {
   withoutStreamOffset,
 } from '../../broker/index.ts'
 import type { HistoryWriter } from '../writer.ts'
-import { notThatKind } from './adopted-queue.ts'
+import { notThatKind, requireQueue } from './adopted-queue.ts'
 import type { AdoptedSource, SourceOptions } from './adopted-source.ts'
 import { noComparison } from './batch-in-hand.ts'
 import { type Cut, Intake } from './recorder-intake.ts'
@@ -99,6 +99,7 @@ export class AdoptedStream implements AdoptedSource {
   /** The highest offset that the stream hands out now; undefined where it is empty. */
   async #lookAtLast(): Promise<number | undefined> {
     const { broker, name, signal } = this.#options
+    await requireQueue(broker, name)
     const channel = await broker.openChannel({ signal })
     try {
       return await new Promise<number | undefined>((resolve, reject) => {

@@ -15,6 +15,7 @@ import {
   checkBindings,
   connectBroker,
   declareTopology,
+  requireExchangeName,
 } from '../../broker/index.ts'
 import { type Logger, silentLogger } from '../../events/index.ts'
 import { HistoryError, isTransient } from '../errors.ts'
@@ -104,9 +105,10 @@ function resolveOptions({
   logger = silentLogger,
 }: AdoptionOptions) {
   const name = 'queue' in from ? from.queue : from.stream
-  for (const [option, value] of Object.entries({ exchange, history, from: name })) {
+  for (const [option, value] of Object.entries({ history, from: name })) {
     if (typeof value !== 'string' || value === '') throw new TypeError(`Expected \`${option}\` to name one`)
   }
+  requireExchangeName(exchange)
   if (bindings !== undefined) checkBindings(bindings)
   for (const [option, value, min, max] of [
     ['settleMs', settleMs, 0, 600_000],

@@ -19,6 +19,7 @@ import {
   declareAroundPartition,
   declareTopology,
   historyQueueOf,
+  requireExchangeName,
 } from '../../broker/index.ts'
 import { isTracing, type Logger, silentLogger, traceRecord } from '../../events/index.ts'
 import { HistoryError, isTransient } from '../errors.ts'
@@ -122,8 +123,7 @@ function resolveOptions({
   lookMs = 10_000,
   logger = silentLogger,
 }: RecorderOptions) {
-  if (typeof exchange !== 'string' || exchange === '')
-    throw new TypeError('Expected `exchange` to name an exchange')
+  requireExchangeName(exchange)
   if (typeof history !== 'string' || history === '')
     throw new TypeError('Expected `history` to be a path or a URL')
   for (const [name, value, max] of [

@@ -47,7 +47,7 @@ export async function openExportSource(from: string | AsyncIterable<Uint8Array>)
   if (typeof from !== 'string') return streamSource(from)
   try {
     const isFolder = (await stat(from)).isDirectory()
-    const manifestPath = isFolder ? join(from, 'manifest.json') : manifestPathOf(from)
+    const manifestPath = manifestPathOf(from, { isFile: !isFolder })
     const manifest = await readManifest(manifestPath)
     if (manifest !== undefined) return new ManifestSource(from, isFolder ? from : dirname(from), manifest)
     if (isFolder || (await sizeOf(draftPath(manifestPath))) !== undefined) throw unfinished(from)

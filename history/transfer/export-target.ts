@@ -40,8 +40,8 @@ export function exportTarget(path: string, { gzip }: { gzip: boolean }): ExportT
 }
 
 /** Where the manifest of an export is, by the export's path. */
-export function manifestPathOf(path: string): string {
-  return isExportFile(path) ? `${path}.manifest.json` : join(path, 'manifest.json')
+export function manifestPathOf(path: string, { isFile = isExportFile(path) } = {}): string {
+  return isFile ? `${path}.manifest.json` : join(path, 'manifest.json')
 }
 
 const partial = '.partial'

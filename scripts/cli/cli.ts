@@ -3,7 +3,7 @@
  */
 import { resolve } from 'node:path'
 import type { Logger } from '../../events/index.ts'
-import type { CliError } from './errors.ts'
+import { type CliError, usageError } from './errors.ts'
 import type { Io } from './io.ts'
 import { peopleLogger } from './logger.ts'
 import { Output } from './output.ts'
@@ -91,6 +91,13 @@ export class Cli {
 
   history(option: string | undefined): Promise<Setting<string>> {
     return historySetting(option, this.#io)
+  }
+
+  /** As `history()`, for a command that writes to it. @throws CliError `CLI_USAGE` for a feed, too. */
+  async writtenHistory(option: string | undefined): Promise<Setting<string>> {
+    const setting = await this.history(option)
+    if (!/^https?:\/\//i.test(setting.value)) return setting
+    throw usageError(`${setting.value} is a feed, which only reads: name the file or database of the history`)
   }
 
   /** What a feed lets its reader in by; undefined where none is named. */

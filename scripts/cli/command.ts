@@ -156,6 +156,7 @@ export function readArguments(
   for (const [name, { kind }] of Object.entries(command.positionals)) {
     if (kind === 'many') args[name] = ((found[name] ?? []) as readonly unknown[]).map(String)
     else args[name] = found[name] === undefined ? undefined : String(found[name])
+    if (name === 'exchange') for (const exchange of [args[name] ?? []].flat()) requireRoom(exchange, hint)
     if (kind === 'one' && args[name] === '') throw usageError(`<${name}> must not be empty`, { hint })
   }
   for (const [name, option] of Object.entries(options)) {
@@ -163,6 +164,16 @@ export function readArguments(
   }
   return args
 }
+
+/** As its publisher or recorder would ask for; `requireExchangeName` is not loaded for `--help`. */
+function requireRoom(exchange: unknown, hint: string): void {
+  if (Buffer.byteLength(String(exchange)) <= exchangeBytesMax) return
+  const message = `<exchange> must have at most ${exchangeBytesMax} bytes, since its queues are named after it`
+  throw usageError(message, { hint })
+}
+
+/** 255 without `.history.dead`. */
+const exchangeBytesMax = 242
 
 function optionValue(
   name: string,

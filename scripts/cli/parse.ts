@@ -21,7 +21,8 @@ export interface ParseOptions {
 }
 
 const groups: Readonly<Record<string, string>> = {
-  history: 'Read a history: head, list, search, show, stats, tail; move it: export, import, copy, verify',
+  history:
+    'Read a history: head, list, search, show, stats, tail; move it: export, import, copy, verify; forget: prune, erase',
   topology: 'Exchanges, queues and bindings: plan, apply, lint',
   parked: 'Look after events whose handler failed: list, groups, show, retry, edit, discard, restore',
   consumers: 'See how far consumers are, and whether they are complete: status, certificate',

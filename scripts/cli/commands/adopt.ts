@@ -46,7 +46,7 @@ export const adoptCommand = defineCommand({
     if (from === false || (queue !== undefined && stream !== undefined))
       throw usageError('Name what to adopt: either --from-queue or --from-stream', { hint })
     const bindings = bindingsOf(rest)
-    const { value: address } = await cli.history(history)
+    const { value: address } = await cli.writtenHistory(history)
     const signal = cli.stopSignal({ timeoutMs: rest['shutdown-timeout'] * 1_000 })
     // Its connections are its own: it sends fences on one of them.
     const { value: url } = await cli.broker(broker)

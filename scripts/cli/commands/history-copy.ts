@@ -18,7 +18,7 @@ export const copyCommand = defineCommand({
   ],
   async run({ to, history, json }, cli) {
     const { copyHistory } = await import('../../../history/index.ts')
-    const { value: address } = await cli.history(to)
+    const { value: address } = await cli.writtenHistory(to)
     const progress = transferProgress(cli)
     try {
       const { exchange, copied, summary } = await withHistory(cli, { history }, (reader) =>

@@ -32,7 +32,7 @@ export const eraseCommand = defineCommand({
   ],
   async run({ subject, reason, by = userInfo().username, history, yes, json, ...rest }, cli) {
     if (subject === undefined) throw usageError('--subject is missing', { hint })
-    const { value: address } = await cli.history(history)
+    const { value: address } = await cli.writtenHistory(history)
     const { openHistoryKeeper } = await import('../../../history/index.ts')
     await using keeper = await openHistoryKeeper({ history: address })
     const total = await keeper.countErasable(subject)

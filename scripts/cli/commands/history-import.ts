@@ -31,7 +31,7 @@ export const importCommand = defineCommand({
   ],
   async run({ from, history, exchange, append, json }, cli) {
     const { importHistory } = await import('../../../history/index.ts')
-    const { value: address } = await cli.history(history)
+    const { value: address } = await cli.writtenHistory(history)
     let reading: Reading = { done: 0 }
     const end = cli.progress({ unit: 'bytes', read: () => reading })
     try {

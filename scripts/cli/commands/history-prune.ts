@@ -46,7 +46,7 @@ export const pruneCommand = defineCommand({
     const rules = await rulesOf(cli, rest)
     const typed = rest['heard-within']
     const heardWithinMs = typed === undefined ? undefined : ageOf(typed, '--heard-within')
-    const { value: address } = await cli.history(history)
+    const { value: address } = await cli.writtenHistory(history)
     const { openHistoryKeeper } = await import('../../../history/index.ts')
     await using keeper = await openHistoryKeeper({ history: address })
     const gone = rest['forget-consumer']

@@ -56,7 +56,7 @@ export const recordCommand = defineCommand({
   ],
   async run({ exchange, broker, history, standby, prefetch, batch, every, json, ...rest }, cli) {
     const bindings = bindingsOf(rest)
-    const { value: path } = await cli.history(history)
+    const { value: path } = await cli.writtenHistory(history)
     const places = await recordedPlaces(rest, { exchange, history: path })
     const signal = cli.stopSignal({ timeoutMs: rest['shutdown-timeout'] * 1_000 })
     await using health = await openHealth(cli, rest)
