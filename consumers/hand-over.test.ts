@@ -9,7 +9,7 @@ import { simulate } from './simulation/simulate.fixture.ts'
 import { World, type WorldOptions } from './simulation/world.fixture.ts'
 import { initialState } from './store.ts'
 
-const scheduleCount = 3_000
+const scheduleCount = 800
 
 test(`in ${scheduleCount} schedules of crashes, losses and delays, each event takes effect once and in order`, async () => {
   await assertEverySchedule({ seed: 20_261_121, count: scheduleCount })

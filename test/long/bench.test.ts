@@ -71,3 +71,14 @@ test('a quick bench measures every row beside its peers, and writes only JSON to
   }
   assert.match(stderr, /round 1: publisher/)
 })
+
+test('an option that is wrong is told with the usage, and nothing is measured', async () => {
+  for (const args of [['--rows', 'teleport'], ['--rounds', '0'], ['--unknown']]) {
+    await assert.rejects(run(process.execPath, ['--import', 'tsx', bench, ...args]), (error: object) => {
+      const { code, stdout, stderr } = error as { code: number; stdout: string; stderr: string }
+      assert.deepEqual([code, stdout], [2, ''])
+      assert.match(stderr, /npm run bench -- \[options\]/)
+      return true
+    })
+  }
+})

@@ -1,4 +1,4 @@
-/** Parking at the size that it is for; test/parking.test.ts has what it does. */
+/** Parking at the size that it is for; parking-live.test.ts has what it does. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -6,12 +6,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Consumer, type RecorderStatus, startConsumer, startRecorder } from '../index.ts'
-import { compare, effectsConsumer, flawless, readEffects } from './fixtures/effects.ts'
-import { newExchange, type TestExchange } from './fixtures/exchange.ts'
-import { startFlow } from './fixtures/flow.ts'
-import { startProgram } from './fixtures/program.ts'
-import { until } from './fixtures/until.ts'
+import { type Consumer, type RecorderStatus, startConsumer, startRecorder } from '../../index.ts'
+import { compare, effectsConsumer, flawless, readEffects } from '../fixtures/effects.ts'
+import { newExchange, type TestExchange } from '../fixtures/exchange.ts'
+import { startFlow } from '../fixtures/flow.ts'
+import { startProgram } from '../fixtures/program.ts'
+import { until } from '../fixtures/until.ts'
 
 const perWave = 10
 /** The spread of the joins over a wave. */

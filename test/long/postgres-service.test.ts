@@ -8,11 +8,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { openPostgres } from '../history/index.ts'
-import { accepts } from '../scripts/services/ports.ts'
-import { startPrivatePostgres } from '../scripts/services/private-postgres.ts'
-import { ownPostgres } from './fixtures/postgres.ts'
-import { until } from './fixtures/until.ts'
+import { openPostgres } from '../../history/index.ts'
+import { accepts } from '../../scripts/services/ports.ts'
+import { startPrivatePostgres } from '../../scripts/services/private-postgres.ts'
+import { ownPostgres } from '../fixtures/postgres.ts'
+import { until } from '../fixtures/until.ts'
 
 test('a private PostgreSQL that is killed and started again has what was committed', async (t) => {
   const server = await ownPostgres(t)
@@ -61,7 +61,7 @@ test('a private PostgreSQL leaves nothing behind, clients or not, and keeps a fo
 })
 
 test('a private PostgreSQL is gone after its parent was killed with SIGKILL', async () => {
-  const program = fileURLToPath(new URL('./fixtures/leave-postgres.ts', import.meta.url))
+  const program = fileURLToPath(new URL('../fixtures/leave-postgres.ts', import.meta.url))
   const parent = spawn(process.execPath, ['--import', 'tsx', program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -22,20 +22,20 @@ import {
   type RetryPolicy,
   startConsumer,
   startRecorder,
-} from '../index.ts'
-import { runCli } from '../scripts/cli/run-cli.fixture.ts'
+} from '../../index.ts'
+import { runCli } from '../../scripts/cli/run-cli.fixture.ts'
 import {
   effectsConsumer,
   type Insert,
   insertEffect,
   prepareEffects,
   readEffects,
-} from './fixtures/effects.ts'
-import { newExchange, type TestExchange } from './fixtures/exchange.ts'
-import type { ParkingOptions } from './fixtures/parking.program.ts'
-import { plainChannel, plainPublish } from './fixtures/plain.ts'
-import { type Program, startProgram } from './fixtures/program.ts'
-import { until } from './fixtures/until.ts'
+} from '../fixtures/effects.ts'
+import { newExchange, type TestExchange } from '../fixtures/exchange.ts'
+import type { ParkingOptions } from '../fixtures/parking.program.ts'
+import { plainChannel, plainPublish } from '../fixtures/plain.ts'
+import { type Program, startProgram } from '../fixtures/program.ts'
+import { until } from '../fixtures/until.ts'
 
 const name = 'production'
 const source = '/sales'

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { openPostgres } from '../history/index.ts'
-import { placeFor } from './fixtures/backstory.ts'
-import { testBroker } from './fixtures/broker.ts'
-import { deleteTopology, uniqueName } from './fixtures/names.ts'
-import { testPostgres } from './fixtures/postgres.ts'
+import { openPostgres } from '../../history/index.ts'
+import { placeFor } from '../fixtures/backstory.ts'
+import { testBroker } from '../fixtures/broker.ts'
+import { deleteTopology, uniqueName } from '../fixtures/names.ts'
+import { testPostgres } from '../fixtures/postgres.ts'
 
 test('record, bootstrap, status, parked events, certificate and audits with history and store in PostgreSQL, and nobody sees the password', async (t) => {
   const url = await testBroker()

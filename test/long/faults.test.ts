@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Delivery } from '../broker/index.ts'
+import type { Delivery } from '../../broker/index.ts'
 import {
   type Certificate,
   type ConsumerStatus,
@@ -20,14 +20,14 @@ import {
   readSqliteStore,
   startConsumer,
   startRecorder,
-} from '../index.ts'
-import { ownBroker } from './fixtures/broker.ts'
-import { compare, effectsConsumer, flawless, readEffects } from './fixtures/effects.ts'
-import { newExchange, type TestExchange } from './fixtures/exchange.ts'
-import { type Flow, startFlow } from './fixtures/flow.ts'
-import { type Program, startProgram } from './fixtures/program.ts'
-import { startProxy } from './fixtures/proxy.ts'
-import { until } from './fixtures/until.ts'
+} from '../../index.ts'
+import { ownBroker } from '../fixtures/broker.ts'
+import { compare, effectsConsumer, flawless, readEffects } from '../fixtures/effects.ts'
+import { newExchange, type TestExchange } from '../fixtures/exchange.ts'
+import { type Flow, startFlow } from '../fixtures/flow.ts'
+import { type Program, startProgram } from '../fixtures/program.ts'
+import { startProxy } from '../fixtures/proxy.ts'
+import { until } from '../fixtures/until.ts'
 
 type ConsumerReport = ConsumerStatus & { readonly isCaughtUp: boolean }
 

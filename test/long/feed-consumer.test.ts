@@ -5,13 +5,13 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
-import { openHistory, openPublisher, serveFeed, startConsumer, startRecorder } from '../index.ts'
-import { type Place, placeFor, type Running } from './fixtures/backstory.ts'
-import { testBroker } from './fixtures/broker.ts'
-import { compare, effectsConsumer, flawless, readEffects } from './fixtures/effects.ts'
-import { newExchange, temporaryFolder } from './fixtures/exchange.ts'
-import { historyWith } from './fixtures/history-with.ts'
-import { until } from './fixtures/until.ts'
+import { openHistory, openPublisher, serveFeed, startConsumer, startRecorder } from '../../index.ts'
+import { type Place, placeFor, type Running } from '../fixtures/backstory.ts'
+import { testBroker } from '../fixtures/broker.ts'
+import { compare, effectsConsumer, flawless, readEffects } from '../fixtures/effects.ts'
+import { newExchange, temporaryFolder } from '../fixtures/exchange.ts'
+import { historyWith } from '../fixtures/history-with.ts'
+import { until } from '../fixtures/until.ts'
 
 const run = promisify(execFile)
 const token = 'shipping-0123456789-0123456789-0123'
@@ -118,7 +118,7 @@ test('the curl examples of docs/feed.md do what they say', async (t) => {
     tokenFile: join(folder, 'tokens'),
     tls: { cert: readFileSync(cert), key: readFileSync(key) },
   })
-  const text = readFileSync(join(import.meta.dirname, '../docs/feed.md'), 'utf8')
+  const text = readFileSync(join(import.meta.dirname, '../../docs/feed.md'), 'utf8')
   const examples = text.match(/^curl .*$/gm)!
   assert.ok(examples.length >= 6)
   for (const example of examples) {

@@ -4,16 +4,16 @@
  */
 import assert from 'node:assert/strict'
 import { after, type TestContext, test } from 'node:test'
-import { openPostgres } from '../history/index.ts'
-import { type Logger, openHistory, type RecorderStatus, startConsumer, startRecorder } from '../index.ts'
-import { compare, effectsConsumer, flawless, readEffects } from './fixtures/effects.ts'
-import { newExchange, type TestExchange } from './fixtures/exchange.ts'
-import { type Flow, startFlow } from './fixtures/flow.ts'
-import { testPostgres } from './fixtures/postgres.ts'
-import { postgresEffectsConsumer, readPostgresEffects } from './fixtures/postgres-effects.ts'
-import { startProgram } from './fixtures/program.ts'
-import { startProxy } from './fixtures/proxy.ts'
-import { until } from './fixtures/until.ts'
+import { openPostgres } from '../../history/index.ts'
+import { type Logger, openHistory, type RecorderStatus, startConsumer, startRecorder } from '../../index.ts'
+import { compare, effectsConsumer, flawless, readEffects } from '../fixtures/effects.ts'
+import { newExchange, type TestExchange } from '../fixtures/exchange.ts'
+import { type Flow, startFlow } from '../fixtures/flow.ts'
+import { testPostgres } from '../fixtures/postgres.ts'
+import { postgresEffectsConsumer, readPostgresEffects } from '../fixtures/postgres-effects.ts'
+import { startProgram } from '../fixtures/program.ts'
+import { startProxy } from '../fixtures/proxy.ts'
+import { until } from '../fixtures/until.ts'
 
 /** One for the file: to make one takes half a second. */
 const database = testPostgres({ after })

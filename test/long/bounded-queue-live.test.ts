@@ -1,9 +1,9 @@
 /** A consumer whose queue is bounded: RabbitMQ drops what it cannot keep, the history brings it back. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BrokerError, connectBroker, consumerQueueOf, declareTopology, defineConsumer } from '../index.ts'
-import { absence } from './fixtures/absence.ts'
-import { newExchange } from './fixtures/exchange.ts'
+import { BrokerError, connectBroker, consumerQueueOf, declareTopology, defineConsumer } from '../../index.ts'
+import { absence } from '../fixtures/absence.ts'
+import { newExchange } from '../fixtures/exchange.ts'
 
 test('a consumer away while its bounded queue drops thousands of events comes back complete, in order', async (t) => {
   const events = 20_000

@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { openPostgres } from '../history/index.ts'
+import { openPostgres } from '../../history/index.ts'
 import {
   type CloudEvent,
   defineConsumer,
@@ -17,12 +17,12 @@ import {
   redriveParked,
   sendQuery,
   startConsumer,
-} from '../index.ts'
-import { startFlow } from './fixtures/flow.ts'
-import { ownPostgres, testPostgres } from './fixtures/postgres.ts'
-import { postgresEffectsConsumer } from './fixtures/postgres-effects.ts'
-import { assertEqualInTheEnd, consumer, newPlace, startInstance } from './fixtures/postgres-instances.ts'
-import { until } from './fixtures/until.ts'
+} from '../../index.ts'
+import { startFlow } from '../fixtures/flow.ts'
+import { ownPostgres, testPostgres } from '../fixtures/postgres.ts'
+import { postgresEffectsConsumer } from '../fixtures/postgres-effects.ts'
+import { assertEqualInTheEnd, consumer, newPlace, startInstance } from '../fixtures/postgres-instances.ts'
+import { until } from '../fixtures/until.ts'
 
 const perSecond = 150
 /** The lease holds for 5 s, and half a second may pass until the standby looks. */
