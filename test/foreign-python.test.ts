@@ -172,7 +172,9 @@ function dataFor({ message }: StoredEvent): unknown {
     if (isJson) return JSON.parse(body.toString())
     if (properties.contentType?.startsWith('text/'))
       return new TextDecoder('utf-8', { fatal: true }).decode(body)
-  } catch {}
+  } catch {
+    // What is not what it says is kept as bytes, as the consumer does.
+  }
   return body.toString('base64')
 }
 
