@@ -83,8 +83,13 @@ export class AdoptedStream implements AdoptedSource {
 
   async isAtEnd(cut: Cut | undefined): Promise<boolean> {
     if (this.#options.follow) return false
-    if (typeof this.#last === 'number') return this.#taken > this.#last
-    return cut === undefined && this.#offsets.size === 0 && Date.now() - this.#deliveredAt > silentMs
+    const isSilent =
+      cut === undefined && this.#offsets.size === 0 && Date.now() - this.#deliveredAt > silentMs
+    if (typeof this.#last !== 'number') return isSilent
+    if (this.#taken > this.#last) return true
+    // RabbitMQ may forget a reader that waits (rabbitmq/osiris#172): on a new channel it goes on.
+    if (isSilent) await this.#channel.close()
+    return false
   }
 
   /** The first of all, or one that retention had reached while it was not read. */
