@@ -32,6 +32,9 @@ export {
 export { indentJson, memberText } from './json-text.ts'
 export { type Logger, silentLogger } from './logger.ts'
 export type { Headers, HeaderValue, Message, Properties } from './message.ts'
+export type { PatternFinding } from './patterns/explain.ts'
+export { compilePattern, type Pattern } from './patterns/pattern.ts'
+export { compilePatterns, type RuleSet } from './patterns/rule-set.ts'
 export { decodeProperties, encodeProperties } from './properties-json.ts'
 export { newEpoch, sequenceHeader, sequenceOf, sequenceText } from './sequence.ts'
 export {

@@ -47,7 +47,7 @@ test('the README lists every error code, and none that there is not', async () =
     [
       ...readme
         .slice(readme.indexOf('## Error codes'))
-        .matchAll(/`((?:BROKER|PUBLISH|HISTORY|EVENT|CONSUMER|HEALTH)_[A-Z_]+)`/g),
+        .matchAll(/`((?:BROKER|PUBLISH|HISTORY|EVENT|PATTERN|CONSUMER|HEALTH)_[A-Z_]+)`/g),
     ].map(([, code]) => code!),
   )
   const unions = (await sources()).match(/export type \w+ErrorCode =[^;]*?(?=\n\n)/g)!.join('\n')

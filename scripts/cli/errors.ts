@@ -65,6 +65,7 @@ const prefixes: readonly (readonly [prefix: string, exitCode: number])[] = [
   ['HISTORY_', exitCodes.history],
   ['CONSUMER_', exitCodes.consumer],
   ['EVENT_', exitCodes.consumer],
+  ['PATTERN_', exitCodes.usage],
   ['HEALTH_', exitCodes.usage],
   ['CLI_', exitCodes.usage],
 ]
