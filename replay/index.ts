@@ -1,0 +1,22 @@
+export {
+  type Action,
+  ActionFailure,
+  type ActionPlugin,
+  type FailureKind,
+  type Outcome,
+  type PlannedWrite,
+} from './action.ts'
+export { ReplayError, type ReplayErrorCode } from './errors.ts'
+export { type EventAttributes, eventAttributes } from './event-attributes.ts'
+export { JsonEvent, type JsonEventSource } from './json-event.ts'
+export { PluginOptions } from './options.ts'
+export { findPlugin } from './plugins.ts'
+export { type Checkpoints, type ReplayOptions, type ReplayProgress, replay } from './replay.ts'
+export type { ReplayEvent } from './replay-event.ts'
+export type { ReplayReport } from './report/report.ts'
+export type { Matcher, Rule } from './rule.ts'
+export type { FailedEvent, FailureCause } from './run/failure-line.ts'
+export type { Retries } from './run/retry-policy.ts'
+export { RunFolder } from './run/run-folder.ts'
+export type { CauseTally, Counts, EventMark, RuleTally } from './run/tally.ts'
+export type { PluginContext, PluginTarget, Source, SourcePage, SourcePlugin, SourceSize } from './source.ts'

@@ -1,0 +1,56 @@
+/**
+ * Sources and actions by their address. The built-in ones are modules like any other, loaded when they are used:
+ * each exports `source` or `action`, or both.
+ */
+import type { ActionPlugin } from './action.ts'
+import type { SourcePlugin } from './source.ts'
+
+interface PluginModules {
+  readonly source: SourcePlugin
+  readonly action: ActionPlugin
+}
+
+/** The first whose test holds for an address is the one. */
+type Builtin<Kind extends keyof PluginModules> = readonly [
+  test: RegExp,
+  load: () => Promise<Pick<PluginModules, Kind>>,
+]
+
+const sources: readonly Builtin<'source'>[] = [
+  [/^history$|^postgres(ql)?:\/\/|^https?:\/\/|\.(db|sqlite3?)$/i, () => import('./sources/history.ts')],
+]
+
+const actions: readonly Builtin<'action'>[] = [[/^print$/, () => import('./actions/print.ts')]]
+
+const builtin = { source: sources, action: actions }
+
+/** A module of a plugin: a file by its path, or a package as `package:NAME`. */
+function isModule(address: string): boolean {
+  return address.startsWith('package:') || /^\.{0,2}\/.*\.[cm]?[jt]s$|^[a-z]:\\.*\.[cm]?[jt]s$/i.test(address)
+}
+
+/**
+ * What makes the source, or the action, of an address.
+ *
+ * @param options.load - Imports a module by the address of a plugin, as it was given.
+ * @throws TypeError where nothing is called so, or the module has no such export. What `load` throws.
+ */
+export async function findPlugin<Kind extends keyof PluginModules>(
+  kind: Kind,
+  address: string,
+  { load }: { load(address: string): Promise<Readonly<Record<string, unknown>>> },
+): Promise<PluginModules[Kind]> {
+  if (isModule(address)) {
+    const { [kind]: plugin } = await load(address)
+    if (isPlugin(plugin)) return plugin as PluginModules[Kind]
+    throw new TypeError(`${address} has no export \`${kind}\` with a function \`create\``)
+  }
+  const found = (builtin[kind] as readonly Builtin<Kind>[]).find(([test]) => test.test(address))
+  if (found === undefined) throw new TypeError(`No ${kind} is called ${address}`)
+  const [, loadBuiltin] = found
+  return (await loadBuiltin())[kind]
+}
+
+function isPlugin(value: unknown): boolean {
+  return typeof (value as { create?: unknown } | null | undefined)?.create === 'function'
+}

@@ -1,0 +1,28 @@
+/**
+ * An event on its way through a replay: what a source read, as JSON text, looked at only as far as it is asked.
+ *
+ * Patterns, mappings and templates see `json`, in whatever shape the source holds it. `attributes` says what
+ * the shape calls an event's identity, type, subject and time.
+ */
+
+import type { EventAttributes } from './event-attributes.ts'
+
+export interface ReplayEvent {
+  /** The history's position, or the event's number in its source: 1, 2, 3 … Grows. */
+  readonly position: number
+  /** Where it is, for people: `position 17`, `orders.jsonl, event 17`. */
+  readonly place: string
+  /** A source that is asked to read behind this token goes on with the next event. */
+  readonly token: string
+  /** As the source holds it; one line where the source's own is. */
+  readonly text: string
+  /** @throws ReplayError `REPLAY_EVENT_UNREADABLE` where the source's bytes are no JSON. */
+  readonly json: unknown
+  /** @throws ReplayError `REPLAY_EVENT_UNREADABLE`, as `json`. */
+  readonly attributes: EventAttributes
+  /**
+   * Set where it is read back from a failures file: the rules that have failed with it, by name. Only they see
+   * it again.
+   */
+  readonly rules?: readonly string[]
+}

@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { ActionFailure } from './action.ts'
+import { ReplayError } from './errors.ts'
+import { listSource, ordersOf, recordingAction } from './replay.fixture.ts'
+import { type ReplayOptions, replay } from './replay.ts'
+import { readFailureLine } from './run/failure-line.ts'
+import { RunFolder } from './run/run-folder.ts'
+
+test('every event that a rule picks is acted on, in order; the others are counted', async () => {
+  const action = recordingAction({ batchMax: 3 })
+  const isEven = { matches: (json: unknown) => Number((json as { id: string }).id) % 2 === 0 }
+  const report = await run({
+    source: listSource(ordersOf(20, { keys: 3 })),
+    rules: [{ name: 'even', pattern: isEven, action }],
+  })
+  assert.deepEqual(action.done, ['2', '4', '6', '8', '10', '12', '14', '16', '18', '20'])
+  assert.deepEqual([report.read, report.picked, report.failed, report.exitCode], [20, 10, 0, 0])
+  assert.deepEqual([report.first?.position, report.last?.position], [2, 20])
+  assert.equal(action.calls.closed, 1)
+})
+
+test('each of several rules acts on what it picks', async () => {
+  const [all, few] = [recordingAction(), recordingAction()]
+  const pattern = { matches: (json: unknown) => (json as { subject: string }).subject === 'k1' }
+  const report = await run({
+    source: listSource(ordersOf(9, { keys: 3 })),
+    rules: [
+      { name: 'all', action: all },
+      { name: 'few', pattern, action: few },
+    ],
+  })
+  assert.equal(all.done.length, 9)
+  assert.deepEqual(few.done, ['2', '5', '8'])
+  assert.deepEqual(
+    report.rules.map(({ name, matched, acted }) => [name, matched, acted]),
+    [
+      ['all', 9, 9],
+      ['few', 3, 3],
+    ],
+  )
+})
+
+test('by key several are acted on at once, in order within each key', async () => {
+  let inFlight = 0
+  let most = 0
+  const action = recordingAction({
+    answer: async () => {
+      inFlight += 1
+      most = Math.max(most, inFlight)
+      await new Promise(setImmediate)
+      inFlight -= 1
+      return 'done'
+    },
+  })
+  const orders = ordersOf(500, { keys: 40 })
+  await run({ source: listSource(orders), rules: [{ name: 'r', action }], order: 'key', concurrency: 8 })
+  assert.ok(most > 4 && most <= 8, `${most} at once`)
+  assert.equal(action.done.length, 500)
+  for (let key = 0; key < 40; key++) {
+    const ids = action.done.map(Number).filter((id) => (id - 1) % 40 === key)
+    assert.deepEqual(
+      ids,
+      [...ids].sort((a, b) => a - b),
+    )
+  }
+})
+
+test('what is throttled is tried again, and nothing of its key overtakes it', async () => {
+  const tries = new Map<string, number>()
+  const action = recordingAction({
+    batchMax: 10,
+    answer: async (id) => {
+      const attempt = (tries.get(id) ?? 0) + 1
+      tries.set(id, attempt)
+      return Number(id) % 5 === 0 && attempt < 3 ? new ActionFailure('throttled', '429', 'slow down') : 'done'
+    },
+  })
+  const report = await run({
+    source: listSource(ordersOf(20, { keys: 2 })),
+    rules: [{ name: 'r', action }],
+    order: 'key',
+    concurrency: 2,
+  })
+  assert.equal(report.failed, 0)
+  for (const rest of [0, 1]) {
+    const ids = action.done.map(Number).filter((id) => id % 2 === rest)
+    assert.deepEqual(
+      ids,
+      [...ids].sort((a, b) => a - b),
+    )
+  }
+})
+
+test('a refused event goes to the failures, what comes after it of its key waits there, the rest goes on', async (t) => {
+  const action = recordingAction({
+    batchMax: 4,
+    stopsAtFailure: true,
+    answer: async (id) => (id === '4' ? new ActionFailure('refused', '23505', 'id 4 is there') : 'done'),
+  })
+  const folder = await openFolder(t)
+  const report = await run({
+    source: listSource(ordersOf(12, { keys: 3 })),
+    rules: [{ name: 'r', action }],
+    checkpoints: { folder },
+  })
+  assert.deepEqual(action.done, ['1', '2', '3', '5', '6', '8', '9', '11', '12'])
+  assert.deepEqual([report.rules[0]!.failed, report.rules[0]!.held, report.exitCode], [1, 2, 1])
+  const lines = readFileSync(folder.failuresOf(1), 'utf8').trimEnd().split('\n').map(readFailureLine)
+  assert.deepEqual(
+    lines.map((line) => [line!.position, line!.rules, JSON.parse(line!.text).id]),
+    [
+      [4, ['r'], '4'],
+      [7, ['r'], '7'],
+      [10, ['r'], '10'],
+    ],
+  )
+  assert.deepEqual(
+    report.causes.map(({ code, events, examples }) => [code, events, examples]),
+    [
+      ['REPLAY_EVENT_HELD', 2, ['event 7', 'event 10']],
+      ['23505', 1, ['event 4']],
+    ],
+  )
+})
+
+test('what cannot be read, or is refused before anything leaves, fails alone', async () => {
+  const action = recordingAction({
+    batchMax: 10,
+    refuse: ({ attributes }) =>
+      attributes.id === '2' ? new ReplayError('REPLAY_EVENT_REFUSED', 'no price') : undefined,
+  })
+  const texts = [{ id: '1' }, 'no JSON', { id: '2' }, { id: '3' }]
+  const report = await run({ source: listSource(texts), rules: [{ name: 'r', action }] })
+  assert.deepEqual(action.done, ['1', '3'])
+  assert.deepEqual([report.unreadable, report.failed], [1, 2])
+  assert.deepEqual(report.causes.map(({ code }) => code).sort(), [
+    'REPLAY_EVENT_REFUSED',
+    'REPLAY_EVENT_UNREADABLE',
+  ])
+})
+
+test('a dry run opens nothing, does nothing, and reports what a run would', async () => {
+  const refuse = ({ attributes }: { attributes: { id?: string | undefined } }) =>
+    attributes.id === '5' ? new ReplayError('REPLAY_EVENT_REFUSED', 'no price') : undefined
+  const reports = []
+  for (const dryRun of [true, false]) {
+    const action = recordingAction({ batchMax: 3, refuse })
+    const source = listSource(ordersOf(20, { keys: 4 }))
+    reports.push(await run({ source, rules: [{ name: 'r', action }], dryRun }))
+    if (dryRun) assert.deepEqual(action.calls, { opened: 0, closed: 0, acted: 0 })
+  }
+  const [planned, done] = reports.map(({ rules, causes, checksum, failed, exitCode }) => ({
+    rules: rules.map(({ samples: _, ...rule }) => rule),
+    causes,
+    checksum,
+    failed,
+    exitCode,
+  }))
+  assert.deepEqual(planned, done)
+  assert.equal(reports[0]!.rules[0]!.samples.length, 3)
+})
+
+test('a run that fails in its middle goes on from its checkpoint, and reports the whole', async (t) => {
+  const folder = await openFolder(t)
+  const orders = ordersOf(5_000, { keys: 7 })
+  const whole = await run({ source: listSource(orders), rules: [{ name: 'r', action: recordingAction() }] })
+  const broken = recordingAction({
+    answer: async (id) => {
+      if (id === '3210') throw new Error('a bug of the action')
+      return id === '10' ? new ActionFailure('refused', 'X', 'never') : 'done'
+    },
+  })
+  const first = run({
+    source: listSource(orders),
+    rules: [{ name: 'r', action: broken }],
+    checkpoints: { folder },
+  })
+  await assert.rejects(first, /a bug of the action/)
+  const rest = recordingAction()
+  const source = listSource(orders)
+  const report = await run({ source, rules: [{ name: 'r', action: rest }], checkpoints: { folder } })
+  assert.equal(rest.done[0], '3001')
+  const held = orders.slice(10).filter(({ subject }) => subject === orders[9]!.subject).length
+  assert.deepEqual([report.read, report.failed, report.rules[0]!.held], [5_000, held + 1, held])
+  assert.equal(report.checksum, whole.checksum)
+  assert.equal(source.settled.at(-1), '5000')
+  await assert.rejects(
+    run({ source: listSource(orders), rules: [{ name: 'r', action: rest }], checkpoints: { folder } }),
+    { code: 'REPLAY_CHECKPOINT_FOREIGN' },
+  )
+})
+
+test('too many failures end a run, which can go on', async (t) => {
+  const folder = await openFolder(t)
+  const action = recordingAction({ answer: async () => new ActionFailure('refused', 'X', 'never') })
+  const orders = ordersOf(3_000, { keys: 3_000 })
+  const options = { rules: [{ name: 'r', action }], checkpoints: { folder } }
+  const ended = await run({ ...options, source: listSource(orders), maxFailures: 500 })
+  assert.deepEqual([ended.ended, ended.exitCode, ended.failed], ['too-many-failures', 6, 1_000])
+  const rest = await run({ ...options, source: listSource(orders), maxFailures: 5_000 })
+  assert.deepEqual([rest.ended, rest.failed], ['done', 3_000])
+})
+
+test('an abort ends it after what is in hand, and what is left is done by the next', async (t) => {
+  const folder = await openFolder(t)
+  const stop = new AbortController()
+  const action = recordingAction({
+    answer: async (id) => {
+      if (id === '700') stop.abort()
+      return 'done'
+    },
+  })
+  const orders = ordersOf(5_000, { keys: 3 })
+  const options = { rules: [{ name: 'r', action }], checkpoints: { folder } }
+  const ended = await run({ ...options, source: listSource(orders), signal: stop.signal })
+  assert.deepEqual([ended.ended, ended.exitCode], ['interrupted', 130])
+  await run({ ...options, source: listSource(orders) })
+  assert.deepEqual(
+    action.done,
+    orders.map(({ id }) => id),
+  )
+})
+
+test('a rate is kept', async () => {
+  const action = recordingAction({ batchMax: 100 })
+  const started = performance.now()
+  await run({ source: listSource(ordersOf(50, { keys: 5 })), rules: [{ name: 'r', action }], rate: 200 })
+  const ms = performance.now() - started
+  assert.ok(ms >= 45 * 5, `${ms} ms`)
+})
+
+test('recorded timing is kept, at its factor', async () => {
+  const at: number[] = []
+  const action = recordingAction({
+    answer: async () => {
+      at.push(performance.now())
+      return 'done'
+    },
+  })
+  const times = ['2026-01-01T00:00:00Z', '2026-01-01T00:00:01Z', '2026-01-01T00:00:03Z']
+  const source = listSource(times.map((time, n) => ({ id: String(n), time })))
+  await run({ source, rules: [{ name: 'r', action }], speed: 20 })
+  assert.ok(at[1]! - at[0]! >= 45 && at[2]! - at[1]! >= 95, `${at}`)
+})
+
+test('a folder has one run at a time, and is gone where nothing is left to do', async (t) => {
+  const folder = await openFolder(t)
+  await assert.rejects(RunFolder.open(folder.folder), { code: 'REPLAY_RUN_BUSY' })
+  await folder.tidy({ pass: 1, isNeeded: false })
+  assert.equal(existsSync(folder.folder), false)
+})
+
+test('options that cannot be are refused', async () => {
+  const rules = [{ name: 'r', action: recordingAction() }]
+  for (const wrong of [
+    { rules: [] },
+    { rules: [...rules, ...rules] },
+    { concurrency: 0 },
+    { maxFailures: -1 },
+    { rate: 0 },
+    { speed: Number.NaN },
+  ]) {
+    await assert.rejects(run({ source: listSource([]), rules, ...wrong }), TypeError)
+  }
+})
+
+async function run(options: Omit<ReplayOptions, 'run'>) {
+  return await replay({ run: 'test', ...options })
+}
+
+async function openFolder(t: TestContext): Promise<RunFolder> {
+  const parent = mkdtempSync(join(tmpdir(), 'backstory-replay-'))
+  t.after(() => rmSync(parent, { recursive: true, force: true }))
+  return await RunFolder.open(join(parent, 'run'))
+}

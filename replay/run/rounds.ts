@@ -1,0 +1,92 @@
+/**
+ * Reads a source in rounds: as many events as make good batches, and the token behind the last one read. A round
+ * is acted on as a whole; between two of them a replay can stop and go on.
+ */
+import type { ReplayEvent } from '../replay-event.ts'
+import type { Source } from '../source.ts'
+
+export interface Round {
+  /** Those that `picks` let through, in the source's order. */
+  readonly picked: readonly Picked[]
+  /** Events looked at. */
+  readonly read: number
+  /** Of the last event read; undefined where none was. */
+  readonly token: string | undefined
+  /** Of the source, so far. */
+  readonly bytes: number
+}
+
+export interface Picked {
+  readonly event: ReplayEvent
+  /** Indices of rules, in order. */
+  readonly rules: readonly number[]
+  /** Set where the event could not be read, so that no rule could pick it. */
+  readonly unreadable?: Error
+}
+
+export interface RoundsOptions {
+  readonly after: string | undefined
+  readonly signal: AbortSignal
+  /** Events picked at most. */
+  readonly pickedMax: number
+  /** @returns undefined where nothing picks the event. */
+  pick(event: ReplayEvent): Picked | undefined
+}
+
+/** Longest that a round is read on for, once it has something. */
+const roundMs = 1_000
+/** Of the texts of picked events, in characters. */
+const roundTextMax = 16 * 1024 * 1024
+
+export async function* readRounds(
+  source: Source,
+  { after, signal, pickedMax, pick }: RoundsOptions,
+): AsyncGenerator<Round> {
+  let round = new OpenRound()
+  for await (const { events, bytes } of source.read({ after, signal })) {
+    round.bytes = bytes
+    for (const event of events) {
+      round.add(event, pick(event))
+      if (round.picked.length < pickedMax && round.textLength < roundTextMax) continue
+      yield round.close()
+      round = new OpenRound(bytes)
+    }
+    if (round.read > 0 && round.ageMs >= roundMs) {
+      yield round.close()
+      round = new OpenRound(bytes)
+    }
+    if (signal.aborted) break
+  }
+  if (round.read > 0) yield round.close()
+}
+
+class OpenRound {
+  readonly picked: Picked[] = []
+  read = 0
+  /** Of what was picked: about what it takes in memory. */
+  textLength = 0
+  bytes: number
+  #last: ReplayEvent | undefined
+  readonly #openedAt = performance.now()
+
+  constructor(bytes = 0) {
+    this.bytes = bytes
+  }
+
+  get ageMs(): number {
+    return performance.now() - this.#openedAt
+  }
+
+  add(event: ReplayEvent, picked: Picked | undefined): void {
+    this.read += 1
+    this.#last = event
+    if (picked === undefined) return
+    this.picked.push(picked)
+    this.textLength += event.text.length
+  }
+
+  close(): Round {
+    const { picked, read, bytes } = this
+    return { picked, read, token: this.#last?.token, bytes }
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * What a replay leaves on the disk so that it can go on: its checkpoint, and the files of failed events, each of
+ * one pass. The first pass goes over the source, each later one over the failures of the one before.
+ *
+ * A checkpoint is replaced as a whole, and counts only what it counts: failures that a killed run has written
+ * behind it are cut off.
+ */
+import { closeSync, fsyncSync, ftruncateSync, openSync, readdirSync, writeSync } from 'node:fs'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ReplayError } from '../errors.ts'
+import { type FailedEvent, failureLine } from './failure-line.ts'
+import type { TallyState } from './tally.ts'
+
+export interface RunState {
+  /** Of this file. */
+  readonly version: 1
+  readonly run: string
+  /** 1 is over the source, each later one over the failures of the one before. */
+  readonly pass: number
+  readonly isDone: boolean
+  /** What says that source, rules and order are those of the run: see `fingerprint`. */
+  readonly fingerprint: string
+  readonly token: string | undefined
+  readonly failureBytes: number
+  readonly tally: TallyState
+  /** A list of keys for each rule. */
+  readonly held: readonly (readonly string[])[]
+  /** What each rule's action needs to go on. */
+  readonly actions: readonly unknown[]
+}
+
+const version = 1
+const checkpointFile = 'checkpoint.json'
+
+export class RunFolder {
+  readonly folder: string
+  readonly #unlock: () => Promise<void>
+  #failures: { readonly pass: number; readonly file: number; bytes: number } | undefined
+
+  private constructor(folder: string, unlock: () => Promise<void>) {
+    this.folder = folder
+    this.#unlock = unlock
+  }
+
+  /**
+   * Makes the folder, or opens it again.
+   *
+   * @throws ReplayError `REPLAY_RUN_BUSY` where another process has it.
+   */
+  static async open(folder: string): Promise<RunFolder> {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    return new RunFolder(folder, await lock(join(folder, 'lock')))
+  }
+
+  /** The newest checkpoint; undefined before the first. @throws ReplayError `REPLAY_CHECKPOINT_FOREIGN`. */
+  async state(): Promise<RunState | undefined> {
+    const file = join(this.folder, checkpointFile)
+    const text = await readOrUndefined(file)
+    if (text === undefined) return undefined
+    const state = JSON.parse(text) as RunState
+    if (state.version === version) return state
+    throw new ReplayError(
+      'REPLAY_CHECKPOINT_FOREIGN',
+      `${file} is of version ${state.version}: go on with the version of Backstory that began it`,
+    )
+  }
+
+  failuresOf(pass: number): string {
+    return join(this.folder, `failures-${pass}.jsonl`)
+  }
+
+  /** Begins, or goes on with, the failures of a pass. */
+  openFailures({ pass, bytes }: { pass: number; bytes: number }): void {
+    const file = openSync(this.failuresOf(pass), bytes === 0 ? 'w' : 'r+')
+    ftruncateSync(file, bytes)
+    this.#failures = { pass, file, bytes }
+  }
+
+  get failureBytes(): number {
+    return this.#failures?.bytes ?? 0
+  }
+
+  /** Durable when it returns. */
+  addFailures(events: readonly FailedEvent[]): void {
+    const failures = this.#failures!
+    const lines = Buffer.from(events.map(failureLine).join(''))
+    let written = 0
+    while (written < lines.length) {
+      written += writeSync(failures.file, lines, written, lines.length - written, failures.bytes + written)
+    }
+    fsyncSync(failures.file)
+    failures.bytes += lines.length
+  }
+
+  /** Durable when it resolves. */
+  async checkpoint(state: Omit<RunState, 'version'>): Promise<void> {
+    const file = join(this.folder, checkpointFile)
+    await writeFile(`${file}.new`, JSON.stringify({ version, ...state }), { flush: true, mode: 0o600 })
+    await rename(`${file}.new`, file)
+  }
+
+  /** Takes the failures of earlier passes away, and the folder where nothing is left to do. */
+  async tidy({ pass, isNeeded }: { pass: number; isNeeded: boolean }): Promise<void> {
+    for (const name of readdirSync(this.folder)) {
+      const [, number] = /^failures-(\d+)\.jsonl$/.exec(name) ?? []
+      if (number !== undefined && Number(number) < pass) await rm(join(this.folder, name))
+    }
+    if (isNeeded) return
+    await this.close()
+    await rm(this.folder, { recursive: true, force: true })
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    if (this.#failures !== undefined) closeSync(this.#failures.file)
+    this.#failures = undefined
+    await this.#unlock()
+  }
+}
+
+/** Held by this process: the number in a file may be that of an earlier one, in a container always. */
+const ownLocks = new Set<string>()
+
+/** A file with the number of the process that holds it. That of a process that is gone is taken over. */
+async function lock(file: string): Promise<() => Promise<void>> {
+  for (;;) {
+    try {
+      await writeFile(file, String(process.pid), { flag: 'wx' })
+      ownLocks.add(file)
+      return async () => {
+        if (ownLocks.delete(file)) await rm(file, { force: true })
+      }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    const holder = Number(await readOrUndefined(file))
+    if (holder === process.pid ? ownLocks.has(file) : isRunning(holder)) {
+      throw new ReplayError('REPLAY_RUN_BUSY', `Process ${holder} is at work on this run: ${file}`)
+    }
+    await rm(file, { force: true })
+  }
+}
+
+function isRunning(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+async function readOrUndefined(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

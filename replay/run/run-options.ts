@@ -1,0 +1,59 @@
+/** The options of a replay, checked. */
+import type { ReplayOptions } from '../replay.ts'
+import type { ReplayEvent } from '../replay-event.ts'
+import { Pace } from './pace.ts'
+import { defaultRetries, type Retries } from './retry-policy.ts'
+import type { Order } from './rule-run.ts'
+
+/** Options with their defaults. */
+export interface RunOptions
+  extends Omit<ReplayOptions, 'retries' | 'maxFailures' | 'order' | 'concurrency' | 'keyOf'> {
+  readonly order: Order
+  readonly concurrency: number
+  readonly dryRun: boolean
+  readonly signal: AbortSignal
+  readonly retries: Retries
+  keyOf(event: ReplayEvent): string | undefined
+  /** One for each rule. */
+  pace(): Pace
+  isTooMany(failed: number, picked: number): boolean
+}
+
+/** Events that are picked before a share of failures says anything. */
+const shareFrom = 100
+
+/** @throws TypeError for options that cannot be. */
+export function resolveOptions(options: ReplayOptions): RunOptions {
+  const { order = 'global', concurrency = 8, dryRun = false, maxFailures = 1_000, retries } = options
+  const { signal = new AbortController().signal, keyOf = (event) => event.attributes.subject } = options
+  if (options.rules.length === 0) throw new TypeError('Expected at least one rule')
+  if (new Set(options.rules.map(({ name }) => name)).size < options.rules.length)
+    throw new TypeError('Expected `rules` to have names of their own')
+  if (!['global', 'key', 'none'].includes(order))
+    throw new TypeError(`Expected \`order\` to be global, key or none, got ${order}`)
+  if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 1_000)
+    throw new TypeError(`Expected \`concurrency\` to be an integer from 1 to 1000, got ${concurrency}`)
+  const pace = () => new Pace({ rate: options.rate, speed: options.speed })
+  pace()
+  return {
+    ...options,
+    order,
+    concurrency,
+    dryRun,
+    signal,
+    keyOf,
+    pace,
+    isTooMany: failureLimit(maxFailures),
+    retries: { ...defaultRetries, ...retries },
+  }
+}
+
+function failureLimit(max: number | string): (failed: number, picked: number) => boolean {
+  const share = /^(\d+(?:\.\d+)?)%$/.exec(String(max))?.[1]
+  if (share !== undefined && Number(share) <= 100) {
+    const part = Number(share) / 100
+    return (failed, picked) => picked >= shareFrom && failed > picked * part
+  }
+  if (typeof max === 'number' && max >= 0) return (failed) => failed > max
+  throw new TypeError(`Expected \`maxFailures\` to be a number or a share up to 100%, got ${max}`)
+}

@@ -1,0 +1,258 @@
+/**
+ * A replay at work: its rounds, what came of each event, and its checkpoints.
+ */
+import { ActionFailure } from '../action.ts'
+import { ReplayError } from '../errors.ts'
+import type { ReplayEvent } from '../replay-event.ts'
+import { type Ended, type ReplayReport, reportOf } from '../report/report.ts'
+import type { SourceSize } from '../source.ts'
+import type { FailureCause } from './failure-line.ts'
+import { type Picked, type Round, readRounds } from './rounds.ts'
+import { RuleRun, type Work } from './rule-run.ts'
+import type { RunState } from './run-folder.ts'
+import type { RunOptions } from './run-options.ts'
+import { Tally } from './tally.ts'
+
+/** Events in a round: several batches for each lane, and no more than memory likes. */
+const roundEvents = { least: 1_000, most: 10_000, batchesPerLane: 4 }
+
+export class Run {
+  readonly #options: RunOptions
+  readonly #startedAt = new Date()
+  readonly #tally: Tally
+  readonly #ruleRuns: readonly RuleRun[]
+  /** Of the round in hand, by position. */
+  #failures = new Map<number, { readonly event: ReplayEvent; readonly causes: FailureCause[] }>()
+  #size: SourceSize = {}
+  #bytes = 0
+  /** Of the last event that is done with. */
+  #token: string | undefined
+
+  /** @param state - To go on from. */
+  constructor(options: RunOptions, state: RunState | undefined) {
+    this.#options = options
+    const { rules, order, concurrency, retries, pace } = options
+    this.#token = state?.token
+    this.#tally = new Tally(
+      rules.map(({ name, action }) => ({ name, action: action.name })),
+      state?.tally,
+    )
+    this.#ruleRuns = rules.map(
+      ({ name, action }, rule) =>
+        new RuleRun({
+          name,
+          action,
+          order,
+          concurrency,
+          retries,
+          pace: pace(),
+          held: state?.held[rule] ?? [],
+          onOutcome: (event, outcome) => this.#tell(rule, event, outcome),
+        }),
+    )
+  }
+
+  async go(state: RunState | undefined): Promise<ReplayReport> {
+    const { source, rules, dryRun, checkpoints } = this.#options
+    const actions = dryRun ? [] : rules.map(({ action }) => action)
+    try {
+      this.#size = await source.open()
+      for (const [rule, action] of actions.entries()) await action.open({ state: state?.actions[rule] })
+      if (!dryRun) {
+        checkpoints?.folder.openFailures({ pass: checkpoints.pass ?? 1, bytes: state?.failureBytes ?? 0 })
+      }
+      const ended = await this.#rounds(state?.token)
+      return reportOf(this.#options, {
+        ended,
+        startedAt: this.#startedAt,
+        tally: this.#tally.state,
+        bytes: this.#bytes,
+      })
+    } finally {
+      // What went wrong before is what is told.
+      await Promise.allSettled([source, ...actions].map(async (one) => await one.close()))
+    }
+  }
+
+  async #rounds(after: string | undefined): Promise<Ended> {
+    const { source, signal, isTooMany } = this.#options
+    const stop = new AbortController()
+    const rounds = readRounds(source, {
+      after,
+      signal: AbortSignal.any([signal, stop.signal]),
+      pickedMax: this.#roundMax(),
+      pick: (event) => this.#pick(event),
+    })
+    let next = rounds.next()
+    try {
+      for (;;) {
+        const { value: round, done } = await next
+        if (done === true) break
+        next = rounds.next()
+        // It is looked at when this round is done.
+        next.catch(() => {})
+        await this.#actOn(round)
+        const { failedEvents, picked } = this.#tally
+        if (isTooMany(failedEvents, picked)) return 'too-many-failures'
+      }
+    } catch (error) {
+      if (signal.aborted && isAbort(error, signal)) return 'interrupted'
+      throw error
+    } finally {
+      stop.abort()
+      await next.catch(() => {})
+      await rounds.return(undefined)
+    }
+    if (signal.aborted) return 'interrupted'
+    await this.#checkpoint({ isDone: true })
+    return 'done'
+  }
+
+  #roundMax(): number {
+    const { rules, order, concurrency, rate, speed } = this.#options
+    const lanes = order === 'global' ? 1 : concurrency
+    // A stop waits for the round in hand: it is to be no longer than a second or so.
+    if (speed !== undefined) return lanes
+    const batchMax = Math.max(...rules.map(({ action }) => action.batchMax))
+    const events = Math.max(batchMax * lanes * roundEvents.batchesPerLane, roundEvents.least)
+    return Math.min(events, roundEvents.most, Math.max(1, Math.floor(rate ?? Number.POSITIVE_INFINITY)))
+  }
+
+  /** Changes nothing: a round is picked while the one before it is still at work. */
+  #pick(event: ReplayEvent): Picked | undefined {
+    const { rules } = this.#options
+    const only = event.rules
+    let picking: number[] | undefined
+    try {
+      for (let rule = 0; rule < rules.length; rule++) {
+        const { name, pattern } = rules[rule]!
+        if (only !== undefined && !only.includes(name)) continue
+        // Also where every event is picked: what cannot be read is not acted on.
+        if (pattern === undefined ? event.json !== undefined : pattern.matches(event.json)) {
+          picking ??= []
+          picking.push(rule)
+        }
+      }
+    } catch (error) {
+      if (error instanceof ReplayError && error.code === 'REPLAY_EVENT_UNREADABLE')
+        return { event, rules: [], unreadable: error }
+      throw error
+    }
+    return picking === undefined ? undefined : { event, rules: picking }
+  }
+
+  async #actOn({ picked, read, token, bytes }: Round): Promise<void> {
+    const { rules, signal, dryRun, source, onProgress } = this.#options
+    const work: Work[][] = rules.map(() => [])
+    this.#tally.read += read
+    this.#bytes = bytes
+    for (const { event, rules: picking, unreadable } of picked) {
+      if (unreadable !== undefined) {
+        this.#tally.unreadable += 1
+        this.#fail(event, causeOf(unreadable))
+        continue
+      }
+      this.#tally.pick(event)
+      for (const rule of picking) {
+        this.#tally.count(rule, event, 'matched')
+        work[rule]!.push(this.#workFor(rule, event))
+      }
+    }
+    if (dryRun) for (const [rule, list] of work.entries()) this.#plan(rule, list)
+    else await Promise.all(this.#ruleRuns.map(async (run, rule) => await run.act(work[rule]!, signal)))
+    await this.#settleFailures()
+    if (token !== undefined) {
+      this.#token = token
+      await this.#checkpoint({ isDone: false })
+      if (!dryRun) await source.settle?.(token)
+    }
+    const { read: all, picked: allPicked, failedEvents: failed } = this.#tally
+    onProgress?.({ read: all, picked: allPicked, failed, bytes, size: this.#size })
+  }
+
+  #workFor(rule: number, event: ReplayEvent): Work {
+    const { rules, keyOf } = this.#options
+    const key = keyOf(event)
+    try {
+      return { event, key, prepared: rules[rule]!.action.prepare(event) }
+    } catch (error) {
+      if (!(error instanceof ReplayError)) throw error
+      return {
+        event,
+        key,
+        refusal: new ActionFailure('refused', error.code, error.message, { cause: error }),
+      }
+    }
+  }
+
+  /** What a run would do, told as if it were done. */
+  #plan(rule: number, work: readonly Work[]): void {
+    const { action } = this.#options.rules[rule]!
+    for (const one of this.#ruleRuns[rule]!.planned(work)) {
+      this.#tell(rule, one.event, 'acted')
+      if (this.#tally.wantsSample(rule)) {
+        this.#tally.sample(rule, one.event.place, action.describe(one.prepared))
+      }
+    }
+  }
+
+  #tell(rule: number, event: ReplayEvent, outcome: 'acted' | 'skipped' | FailureCause): void {
+    if (typeof outcome === 'string') this.#tally.count(rule, event, outcome)
+    else {
+      this.#tally.count(rule, event, outcome.kind === 'held' ? 'held' : 'failed')
+      this.#fail(event, outcome)
+    }
+  }
+
+  #fail(event: ReplayEvent, cause: FailureCause): void {
+    this.#tally.fail(cause, event.place)
+    const failure = this.#failures.get(event.position)
+    if (failure === undefined) this.#failures.set(event.position, { event, causes: [cause] })
+    else failure.causes.push(cause)
+  }
+
+  async #settleFailures(): Promise<void> {
+    const { checkpoints, dryRun } = this.#options
+    if (this.#failures.size === 0) return
+    this.#tally.failedEvents += this.#failures.size
+    const failed = [...this.#failures.values()].sort((a, b) => a.event.position - b.event.position)
+    this.#failures = new Map()
+    if (dryRun) return
+    checkpoints?.folder.addFailures(
+      failed.map(({ event: { position, place, text }, causes }) => ({ position, place, text, causes })),
+    )
+  }
+
+  async #checkpoint({ isDone }: { isDone: boolean }): Promise<void> {
+    const { run, rules, dryRun, checkpoints } = this.#options
+    if (dryRun || checkpoints === undefined) return
+    const actions: unknown[] = []
+    for (const { action } of rules) actions.push(await action.state?.())
+    await checkpoints.folder.checkpoint({
+      run,
+      pass: checkpoints.pass ?? 1,
+      isDone,
+      fingerprint: checkpoints.fingerprint ?? '',
+      token: this.#token,
+      failureBytes: checkpoints.folder.failureBytes,
+      tally: this.#tally.state,
+      held: this.#ruleRuns.map(({ held }) => held),
+      actions,
+    })
+  }
+}
+
+function causeOf(error: Error): FailureCause {
+  return {
+    rule: undefined,
+    kind: 'refused',
+    code: 'REPLAY_EVENT_UNREADABLE',
+    message: error.message,
+    attempts: 1,
+  }
+}
+
+/** Whether it was the wait for something that was cut short. */
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  return error === signal.reason || (error instanceof Error && error.name === 'AbortError')
+}

@@ -1,0 +1,90 @@
+/**
+ * A source: where a replay reads its events. The built-in ones and those of plugins have this one interface;
+ * `sourceConformance` is its test suite.
+ */
+import type { Logger } from '../events/index.ts'
+import type { ReplayEvent } from './replay-event.ts'
+
+export interface Source {
+  /** Where it reads, for people and reports. Holds no secret. */
+  readonly name: string
+  /**
+   * Opens it, and tells how much there is to read, where that is known without reading it: for the progress.
+   *
+   * @throws ReplayError `REPLAY_SOURCE_UNAVAILABLE` where it cannot be reached, or is not there;
+   *   `REPLAY_SOURCE_INVALID` where it holds something else; `REPLAY_DRIVER_MISSING`.
+   */
+  open(): Promise<SourceSize>
+  /**
+   * Reads pages of events, in the source's order, until there are no more. The next page is read when it is
+   * asked for, and memory does not grow with the source.
+   *
+   * @param options.after - The token of an event, of this source in an earlier process too: goes on behind it.
+   *   Undefined reads from the beginning.
+   * @param options.signal - Ends the reading, after the page in hand.
+   * @throws ReplayError as `open` does, `REPLAY_CHECKPOINT_FOREIGN` for a token that it does not know.
+   */
+  read(options: {
+    readonly after: string | undefined
+    readonly signal: AbortSignal
+  }): AsyncIterable<SourcePage>
+  /**
+   * Told where every event up to a token is done with for good. For a source that gives up what it has handed
+   * out only then, such as a queue.
+   */
+  settle?(token: string): Promise<void>
+  /** Idempotent. */
+  close(): Promise<void>
+}
+
+export interface SourceSize {
+  readonly events?: number
+  readonly bytes?: number
+}
+
+/** At most some thousand events, or some MiB. May be empty, to tell that nothing came for a second. */
+export interface SourcePage {
+  readonly events: readonly ReplayEvent[]
+  /** Bytes read of the source since it was opened, this page's included; compressed where the source is. */
+  readonly bytes: number
+}
+
+/** What makes sources of one kind: the export `source` of a module. */
+export interface SourcePlugin {
+  /** For the help: `dynamodb:TABLE`. */
+  readonly address: string
+  /** For the help: one line. */
+  readonly summary: string
+  /** Names of its options and what each is. */
+  readonly options: Readonly<Record<string, string>>
+  /**
+   * @throws TypeError for an address or options that it cannot take.
+   */
+  create(target: PluginTarget): Source
+}
+
+/** What a plugin is made with. */
+export interface PluginTarget {
+  /** As it was given: `dynamodb:orders`, `./rows.ts`. */
+  readonly address: string
+  /** Of the plan, or of `--from-option` and `--to-option`. Checked by the plugin; `readOptions` helps. */
+  readonly options: Readonly<Record<string, unknown>>
+  readonly context: PluginContext
+}
+
+/** What a plugin may use of the process around it. */
+export interface PluginContext {
+  /** Made for this run; also of the headers by which a consumer tells a replayed event. */
+  readonly runId: string
+  /** The folder that relative paths start from. */
+  readonly cwd: string
+  readonly logger: Logger
+  /** A setting by the name of its environment variable, such as `PGPASSWORD`. */
+  setting(name: string): string | undefined
+  /** The URLs of the broker, where no address names one. */
+  brokers(): Promise<readonly string[]>
+  /** Standard input. */
+  readonly stdin: NodeJS.ReadableStream
+  /** Where `print` writes. */
+  readonly output: { write(text: string): Promise<void> }
+}

@@ -1,0 +1,138 @@
+/**
+ * A history as a source: its events as lines of CloudEvents JSON, with all that the history says of them, so
+ * that they can be published again byte for byte.
+ */
+import {
+  type EventFilter,
+  eventLine,
+  type HistoryReader,
+  openHistory,
+  positionAt,
+  type StoredEvent,
+  shownAddress,
+} from '../../history/index.ts'
+import { ReplayError } from '../errors.ts'
+import { JsonEvent } from '../json-event.ts'
+import { PluginOptions } from '../options.ts'
+import type { PluginTarget, Source, SourcePage, SourcePlugin, SourceSize } from '../source.ts'
+
+const pageEvents = 1_000
+
+export const source: SourcePlugin = {
+  address: 'history, FILE.db, postgres://…, https://…/exchanges/EXCHANGE',
+  summary: 'A history: a SQLite file, a PostgreSQL database, or a feed',
+  options: {
+    exchange: 'Of several histories in a database, that of this exchange',
+    after: 'Begin behind this position',
+    upTo: 'End with this position; default: the head when it begins',
+    since: 'Recorded at this time or later',
+    until: 'Recorded before this time',
+    types: 'Events of these types only',
+    subjects: 'Events of these subjects only',
+    sources: 'Events of these sources only',
+  },
+  create: createHistorySource,
+}
+
+function createHistorySource(target: PluginTarget): Source {
+  const options = new PluginOptions(target)
+  const range = {
+    after: options.whole('after', { min: 0 }),
+    upTo: options.whole('upTo', { min: 0 }),
+    since: timeOption(options, 'since'),
+    until: timeOption(options, 'until'),
+  }
+  const [types, subjects, sources] = ['types', 'subjects', 'sources'].map((name) => options.texts(name))
+  const filter = { ...(types && { types }), ...(subjects && { subjects }), ...(sources && { sources }) }
+  const exchange = options.text('exchange')
+  options.end()
+  const { address: history, context } = target
+  const token = context.setting('BACKSTORY_HISTORY_TOKEN')
+  const reader = openHistory({ history, ...(exchange && { exchange }), ...(token && { token }) })
+  return new HistorySource(reader, { name: shownAddress(history), range, filter })
+}
+
+interface Range {
+  readonly after: number | undefined
+  readonly upTo: number | undefined
+  readonly since: Date | undefined
+  readonly until: Date | undefined
+}
+
+class HistorySource implements Source {
+  readonly name: string
+  readonly #reader: HistoryReader
+  readonly #range: Range
+  readonly #filter: EventFilter
+  #after = 0
+  #upTo = 0
+
+  constructor(
+    reader: HistoryReader,
+    { name, range, filter }: { name: string; range: Range; filter: EventFilter },
+  ) {
+    this.#reader = reader
+    this.name = name
+    this.#range = range
+    this.#filter = filter
+  }
+
+  async open(): Promise<SourceSize> {
+    const { after = 0, upTo, since, until } = this.#range
+    const { first, head } = await this.#reader.bounds()
+    const from = since === undefined ? 0 : (await positionAt(this.#reader, since)) - 1
+    const to = until === undefined ? head : (await positionAt(this.#reader, until)) - 1
+    this.#after = Math.max(after, first - 1, from)
+    this.#upTo = Math.min(upTo ?? head, head, to)
+    const isWhole = Object.keys(this.#filter).length === 0
+    return isWhole ? { events: Math.max(0, this.#upTo - this.#after) } : {}
+  }
+
+  async *read({
+    after,
+    signal,
+  }: {
+    after: string | undefined
+    signal: AbortSignal
+  }): AsyncGenerator<SourcePage> {
+    const isWhole = Object.keys(this.#filter).length === 0
+    let through = Math.max(this.#after, after === undefined ? 0 : positionOf(after))
+    let bytes = 0
+    while (through < this.#upTo && !signal.aborted) {
+      const page = { after: through, upTo: this.#upTo, limit: pageEvents }
+      const selected = isWhole
+        ? { events: await this.#reader.read(page), through: undefined }
+        : await this.#reader.select({ ...page, filter: this.#filter })
+      const events = selected.events.map(eventOf)
+      for (const { text } of events) bytes += text.length
+      const next = selected.through ?? events.at(-1)?.position ?? through
+      if (next === through) break
+      through = next
+      yield { events, bytes }
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#reader.close()
+  }
+}
+
+const place = { placeOf: (position: number) => `position ${position}`, tokenOf: String }
+
+function eventOf(event: StoredEvent): JsonEvent {
+  return new JsonEvent(eventLine(event), event.position, place)
+}
+
+function positionOf(token: string): number {
+  const position = Number(token)
+  if (Number.isSafeInteger(position) && position >= 0) return position
+  throw new ReplayError('REPLAY_CHECKPOINT_FOREIGN', `${token} is no position of a history`)
+}
+
+function timeOption(options: PluginOptions, name: string): Date | undefined {
+  const text = options.text(name)
+  if (text === undefined) return undefined
+  const time = new Date(text)
+  if (Number.isNaN(time.getTime())) throw new TypeError(`Expected \`${name}\` to be a time, got ${text}`)
+  return time
+}
