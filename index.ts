@@ -105,6 +105,8 @@ export {
   type Catalog,
   Checksum,
   type CloudEvent,
+  compilePattern,
+  compilePatterns,
   type DataOf,
   type DataSchema,
   defineEvents,
@@ -118,7 +120,10 @@ export {
   type Identity,
   type Logger,
   type Message,
+  type Pattern,
+  type PatternFinding,
   type Properties,
+  type RuleSet,
 } from './events/index.ts'
 export {
   type Health,
@@ -247,7 +252,6 @@ export {
   findPlugin,
   JsonEvent,
   type JsonEventSource,
-  type Matcher,
   type Outcome,
   type PlannedWrite,
   type PluginContext,

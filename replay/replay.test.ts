@@ -3,16 +3,20 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { compilePattern } from '../events/index.ts'
 import { ActionFailure } from './action.ts'
 import { ReplayError } from './errors.ts'
 import { listSource, ordersOf, recordingAction } from './replay.fixture.ts'
-import { type ReplayOptions, replay } from './replay.ts'
+import { replay } from './replay.ts'
+import type { ReplayOptions } from './replay-options.ts'
 import { readFailureLine } from './run/failure-line.ts'
 import { RunFolder } from './run/run-folder.ts'
 
 test('every event that a rule picks is acted on, in order; the others are counted', async () => {
   const action = recordingAction({ batchMax: 3 })
-  const isEven = { matches: (json: unknown) => Number((json as { id: string }).id) % 2 === 0 }
+  const isEven = compilePattern({
+    id: [{ suffix: '0' }, { suffix: '2' }, { suffix: '4' }, { suffix: '6' }, { suffix: '8' }],
+  })
   const report = await run({
     source: listSource(ordersOf(20, { keys: 3 })),
     rules: [{ name: 'even', pattern: isEven, action }],
@@ -25,7 +29,7 @@ test('every event that a rule picks is acted on, in order; the others are counte
 
 test('each of several rules acts on what it picks', async () => {
   const [all, few] = [recordingAction(), recordingAction()]
-  const pattern = { matches: (json: unknown) => (json as { subject: string }).subject === 'k1' }
+  const pattern = compilePattern({ subject: ['k1'] })
   const report = await run({
     source: listSource(ordersOf(9, { keys: 3 })),
     rules: [

@@ -1,6 +1,7 @@
 /** The options of a replay, checked. */
-import type { ReplayOptions } from '../replay.ts'
+
 import type { ReplayEvent } from '../replay-event.ts'
+import type { ReplayOptions } from '../replay-options.ts'
 import { Pace } from './pace.ts'
 import { defaultRetries, type Retries } from './retry-policy.ts'
 import type { Order } from './rule-run.ts'

@@ -1,6 +1,7 @@
 /**
  * A replay at work: its rounds, what came of each event, and its checkpoints.
  */
+import { EventError } from '../../events/index.ts'
 import { ActionFailure } from '../action.ts'
 import { ReplayError } from '../errors.ts'
 import type { ReplayEvent } from '../replay-event.ts'
@@ -8,6 +9,7 @@ import { type Ended, type ReplayReport, reportOf } from '../report/report.ts'
 import type { SourceSize } from '../source.ts'
 import type { FailureCause } from './failure-line.ts'
 import { type Picked, type Round, readRounds } from './rounds.ts'
+import { RulePicker } from './rule-picker.ts'
 import { RuleRun, type Work } from './rule-run.ts'
 import type { RunState } from './run-folder.ts'
 import type { RunOptions } from './run-options.ts'
@@ -21,6 +23,7 @@ export class Run {
   readonly #startedAt = new Date()
   readonly #tally: Tally
   readonly #ruleRuns: readonly RuleRun[]
+  readonly #picker: RulePicker
   /** Of the round in hand, by position. */
   #failures = new Map<number, { readonly event: ReplayEvent; readonly causes: FailureCause[] }>()
   #size: SourceSize = {}
@@ -33,6 +36,7 @@ export class Run {
     this.#options = options
     const { rules, order, concurrency, retries, pace } = options
     this.#token = state?.token
+    this.#picker = new RulePicker(rules)
     this.#tally = new Tally(
       rules.map(({ name, action }) => ({ name, action: action.name })),
       state?.tally,
@@ -120,25 +124,15 @@ export class Run {
 
   /** Changes nothing: a round is picked while the one before it is still at work. */
   #pick(event: ReplayEvent): Picked | undefined {
-    const { rules } = this.#options
-    const only = event.rules
-    let picking: number[] | undefined
     try {
-      for (let rule = 0; rule < rules.length; rule++) {
-        const { name, pattern } = rules[rule]!
-        if (only !== undefined && !only.includes(name)) continue
-        // Also where every event is picked: what cannot be read is not acted on.
-        if (pattern === undefined ? event.json !== undefined : pattern.matches(event.json)) {
-          picking ??= []
-          picking.push(rule)
-        }
-      }
+      const rules = this.#picker.pick(event)
+      return rules && { event, rules }
     } catch (error) {
-      if (error instanceof ReplayError && error.code === 'REPLAY_EVENT_UNREADABLE')
+      // No JSON, or JSON that is nested deeper than anybody looks into.
+      if (error instanceof ReplayError || error instanceof EventError)
         return { event, rules: [], unreadable: error }
       throw error
     }
-    return picking === undefined ? undefined : { event, rules: picking }
   }
 
   async #actOn({ picked, read, token, bytes }: Round): Promise<void> {

@@ -1,0 +1,41 @@
+/** Which rules an event is for. */
+import { compilePatterns, type RuleSet } from '../../events/index.ts'
+import type { ReplayEvent } from '../replay-event.ts'
+import type { Rule } from '../rule.ts'
+
+export class RulePicker {
+  readonly #names: readonly string[]
+  /** Of the rules that have a pattern; the index there is that of `#patterned`. */
+  readonly #patterns: RuleSet
+  readonly #patterned: readonly number[]
+  /** Of the rules without one. */
+  readonly #always: readonly number[]
+
+  constructor(rules: readonly Rule[]) {
+    this.#names = rules.map(({ name }) => name)
+    const all = rules.map((_, rule) => rule)
+    this.#patterned = all.filter((rule) => rules[rule]!.pattern !== undefined)
+    this.#always = all.filter((rule) => rules[rule]!.pattern === undefined)
+    this.#patterns = compilePatterns(this.#patterned.map((rule) => rules[rule]!.pattern!))
+  }
+
+  /**
+   * @returns Indices of rules, in order; undefined where it is for none.
+   * @throws ReplayError `REPLAY_EVENT_UNREADABLE`, also where every event is picked: what cannot be read is not
+   *   acted on.
+   */
+  pick(event: ReplayEvent): readonly number[] | undefined {
+    const { json } = event
+    let picking = this.#always
+    if (this.#patterned.length > 0) {
+      const matching = this.#patterns.match(json)
+      if (matching.length > 0) {
+        picking = matching.map((index) => this.#patterned[index]!)
+        if (this.#always.length > 0) picking = [...picking, ...this.#always].sort((a, b) => a - b)
+      }
+    }
+    if (event.rules !== undefined)
+      picking = picking.filter((rule) => event.rules!.includes(this.#names[rule]!))
+    return picking.length === 0 ? undefined : picking
+  }
+}
