@@ -198,6 +198,31 @@ test('a run that fails in its middle goes on from its checkpoint, and reports th
   )
 })
 
+test('a type may be called as members of every object are, also where a run goes on', async (t) => {
+  const folder = await openFolder(t)
+  const types = ['__proto__', 'constructor', 'toString', 'order.placed']
+  const orders = Array.from({ length: 4_000 }, (_, at) => ({ id: String(at), type: types[at % 4] }))
+  let isBroken = true
+  const action = recordingAction({
+    answer: async (id) => {
+      if (isBroken && id === '3000') throw new Error('a bug of the action')
+      return new ActionFailure('refused', 'X', 'never')
+    },
+  })
+  const options = { rules: [{ name: 'r', action }], checkpoints: { folder }, maxFailures: 5_000 }
+  await assert.rejects(run({ ...options, source: listSource(orders) }), /a bug of the action/)
+  isBroken = false
+  const { rules, causes } = await run({ ...options, source: listSource(orders) })
+  assert.deepEqual(
+    Object.entries(rules[0]!.types).map(([type, { matched, failed }]) => [type, matched, failed]),
+    types.map((type) => [type, 1_000, 1_000]),
+  )
+  assert.deepEqual(
+    Object.entries(causes[0]!.types),
+    types.map((type) => [type, 1_000]),
+  )
+})
+
 test('too many failures end a run, which can go on', async (t) => {
   const folder = await openFolder(t)
   const action = recordingAction({ answer: async () => new ActionFailure('refused', 'X', 'never') })

@@ -143,7 +143,7 @@ export class Run {
     for (const { event, rules: picking, unreadable } of picked) {
       if (unreadable !== undefined) {
         this.#tally.unreadable += 1
-        this.#fail(event, causeOf(unreadable))
+        this.#fail(event, causeOf(unreadable), undefined)
         continue
       }
       this.#tally.pick(event)
@@ -194,12 +194,12 @@ export class Run {
     if (typeof outcome === 'string') this.#tally.count(rule, event, outcome)
     else {
       this.#tally.count(rule, event, outcome.kind === 'held' ? 'held' : 'failed')
-      this.#fail(event, outcome)
+      this.#fail(event, outcome, event.attributes.type ?? '')
     }
   }
 
-  #fail(event: ReplayEvent, cause: FailureCause): void {
-    this.#tally.fail(cause, event.place)
+  #fail(event: ReplayEvent, cause: FailureCause, type: string | undefined): void {
+    this.#tally.fail(cause, { place: event.place, type })
     const failure = this.#failures.get(event.position)
     if (failure === undefined) this.#failures.set(event.position, { event, causes: [cause] })
     else failure.causes.push(cause)

@@ -29,6 +29,8 @@ export interface RuleTally extends Counts {
 /** Failures of one cause. */
 export interface CauseTally extends Omit<FailureCause, 'attempts'> {
   events: number
+  /** How many of each type; none where the events could not be read. */
+  readonly types: Record<string, number>
   readonly examples: string[]
 }
 
@@ -54,6 +56,7 @@ export interface TallyState {
 
 const typesMax = 1_000
 const causesMax = 1_000
+const causeTypesMax = 100
 const examplesMax = 3
 const samplesMax = 3
 /** Where types or causes beyond the first thousand are counted. */
@@ -76,9 +79,10 @@ export class Tally {
   constructor(rules: readonly { readonly name: string; readonly action: string }[], state?: TallyState) {
     this.#checksum = new OrderChecksum(state?.checksum)
     this.#secondsBefore = state?.seconds ?? 0
-    this.rules = rules.map(
-      ({ name, action }, at) => state?.rules[at] ?? { name, action, ...none(), types: {}, samples: [] },
-    )
+    this.rules = rules.map(({ name, action }, at) => {
+      const before = state?.rules[at]
+      return { name, action, ...none(), samples: [], ...before, types: byType(before?.types) }
+    })
     if (state === undefined) return
     this.read = state.read
     this.picked = state.picked
@@ -86,7 +90,7 @@ export class Tally {
     this.failedEvents = state.failedEvents
     this.#first = state.first
     this.#last = state.last
-    for (const cause of state.causes) this.#causes.set(keyOf(cause), cause)
+    for (const cause of state.causes) this.#causes.set(keyOf(cause), { ...cause, types: byType(cause.types) })
   }
 
   get state(): TallyState {
@@ -127,16 +131,28 @@ export class Tally {
     counts[what] += 1
   }
 
-  fail(cause: FailureCause, place: string): void {
+  /** @param type - Undefined where the event could not be read. */
+  fail(cause: FailureCause, { place, type }: { place: string; type: string | undefined }): void {
     const { attempts: _, ...what } = cause
     let key = keyOf(what)
     if (!this.#causes.has(key) && this.#causes.size >= causesMax) key = others
     let tally = this.#causes.get(key)
     if (tally === undefined) {
-      tally = { ...what, ...(key === others && { message: others }), events: 0, examples: [] }
+      tally = {
+        ...what,
+        ...(key === others && { message: others }),
+        events: 0,
+        types: byType(),
+        examples: [],
+      }
       this.#causes.set(key, tally)
     }
     tally.events += 1
+    if (type !== undefined) {
+      const known = type in tally.types || Object.keys(tally.types).length < causeTypesMax
+      const name = known ? type : others
+      tally.types[name] = (tally.types[name] ?? 0) + 1
+    }
     if (tally.examples.length < examplesMax) tally.examples.push(place)
   }
 
@@ -151,6 +167,11 @@ export class Tally {
 
 function none(): Counts {
   return { matched: 0, acted: 0, skipped: 0, failed: 0, held: 0 }
+}
+
+/** Without a prototype: a type may be called `constructor`. */
+function byType<Value>(values: Readonly<Record<string, Value>> = {}): Record<string, Value> {
+  return Object.assign(Object.create(null), values)
 }
 
 /** Messages that differ in numbers or in what they quote are one cause. */
