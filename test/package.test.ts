@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -103,6 +104,16 @@ test('the packed package installs into an empty folder and works from there, typ
         cwd: folder,
       },
     )
+  })
+
+  await t.test('what it publishes for other programs is there', async () => {
+    for (const [name, member] of [
+      ['openapi.json', 'openapi'],
+      ['replay-report.schema.json', '$schema'],
+    ] as const) {
+      const file = createRequire(join(folder, 'program.js')).resolve(`backstory/${name}`)
+      assert.equal(typeof JSON.parse(await readFile(file, 'utf8'))[member], 'string', name)
+    }
   })
 
   await t.test('its command runs', async () => {

@@ -1,4 +1,6 @@
 /** What came of a replay: the same for a dry run, of which it says what would have been done. */
+
+import type { Order } from '../run/rule-run.ts'
 import type { RunOptions } from '../run/run-options.ts'
 import type { CauseTally, EventMark, RuleTally, TallyState } from '../run/tally.ts'
 
@@ -15,7 +17,7 @@ export interface ReplayReport {
   /** Of all processes that worked on it, without the time between them. */
   readonly seconds: number
   readonly source: string
-  readonly order: string
+  readonly order: Order
   readonly read: number
   /** Events that at least one rule has picked. */
   readonly picked: number
