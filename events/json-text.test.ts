@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { indentJson, memberText } from './json-text.ts'
+import { elementText, indentJson, memberText } from './json-text.ts'
 
 const name = fc.oneof(fc.constantFrom('data', 'a"b', 'back\\', 'é'), fc.string())
 const space = fc.constantFrom('', ' ', '\n\t')
@@ -14,6 +14,17 @@ test('a member is the text that was written, wherever it stands', () => {
       const text = `{${written.map(([key, json, gap]) => `${gap}${JSON.stringify(key)}${gap}:${gap}${json}${gap}`).join(',')}}`
       JSON.parse(text)
       assert.equal(memberText(text, 'data'), value)
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('an element is the text that was written, wherever it stands', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.json(), space)), (elements) => {
+      const text = `[${elements.map(([json, gap]) => `${gap}${json}${gap}`).join(',')}]`
+      for (const [at, [json]] of elements.entries()) assert.equal(elementText(text, at), json)
+      assert.equal(elementText(text, elements.length), undefined)
     }),
     { numRuns: 2_000 },
   )

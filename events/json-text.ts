@@ -18,6 +18,17 @@ export function memberText(text: string, name: string): string | undefined {
   return found
 }
 
+/** The text of an element of an array, counted from 0; undefined where it has not so many. */
+export function elementText(text: string, index: number): string | undefined {
+  let at = afterSpace(text, text.indexOf('[') + 1)
+  for (let element = 0; at < text.length && text[at] !== ']'; element++) {
+    const to = valueEnd(text, at)
+    if (element === index) return text.slice(at, to).trimEnd()
+    at = afterSpace(text, to + 1)
+  }
+  return undefined
+}
+
 /** The same JSON, a member a line, two spaces a level. */
 export function indentJson(text: string): string {
   const parts: string[] = []

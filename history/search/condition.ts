@@ -7,7 +7,7 @@
  * text with texts, character by character, as suits ISO times. Where a path leads to several values one of
  * them must pass; `!=` is the opposite of `=`, so it holds too where the path leads nowhere.
  */
-import { type JsonPath, mistake, parsePath, valuesAt } from './json-path.ts'
+import { type JsonPath, mistake, parsePath, valuesAt } from '../../events/index.ts'
 
 export interface Condition {
   readonly path: JsonPath
