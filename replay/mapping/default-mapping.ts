@@ -6,9 +6,6 @@ import { type Field, pathReader } from './field.ts'
 import type { Raw } from './mapped-value.ts'
 import { Mapping } from './mapping.ts'
 
-/** What identifies an event, and so a row of `defaultMapping`. */
-export const defaultKey = ['source', 'id'] as const
-
 /**
  * `id`, `source` (empty where there is none), `type`, `subject`, `time` and `data`: of an event of EventBridge
  * its `detail`, of JSON that has neither all of it.
