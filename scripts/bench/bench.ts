@@ -25,6 +25,7 @@ import { feed } from './rows/feed.ts'
 import { latency } from './rows/latency.ts'
 import { partitionsRow } from './rows/partitions.ts'
 import { partitionsPostgres } from './rows/partitions-postgres.ts'
+import { patterns } from './rows/patterns.ts'
 import { publish } from './rows/publish.ts'
 import { record } from './rows/record.ts'
 import { relay } from './rows/relay.ts'
@@ -40,6 +41,7 @@ const rows: Record<RowName, Row> = {
   'bootstrap-postgres': bootstrapPostgres,
   latency,
   feed,
+  patterns,
   partitions: partitionsRow,
   'partitions-postgres': partitionsPostgres,
 }

@@ -7,6 +7,7 @@ export const parts = {
   replay: () => import('./ours/replay.ts'),
   bootstrap: () => import('./ours/bootstrap.ts'),
   'bootstrap-postgres': () => import('./ours/bootstrap-postgres.ts'),
+  patterns: () => import('./ours/patterns.ts'),
   'live-consumer': () => import('./ours/live-consumer.ts'),
   'feed-server': () => import('./ours/feed-server.ts'),
   'scale-recorder': () => import('./ours/scale-recorder.ts'),
@@ -20,6 +21,7 @@ export const parts = {
   jetstream: () => import('./peers/jetstream.ts'),
   'emmett-rebuild': () => import('./peers/emmett-rebuild.ts'),
   'bare-loop': () => import('./peers/bare-loop.ts'),
+  'bare-parse': () => import('./peers/bare-parse.ts'),
 }
 
 export type PartName = keyof typeof parts

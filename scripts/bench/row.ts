@@ -19,6 +19,7 @@ export const rowNames = [
   'bootstrap-postgres',
   'latency',
   'feed',
+  'patterns',
   'partitions',
   'partitions-postgres',
 ] as const

@@ -52,6 +52,7 @@ test('a quick bench measures every row beside its peers, and writes only JSON to
       ['bootstrap-postgres', [undefined]],
       ['latency', [3]],
       ['feed', [0.5]],
+      ['patterns', [0.83, undefined, undefined, undefined, undefined]],
     ],
   )
   for (const { row, events, ours, peers } of rows) {
