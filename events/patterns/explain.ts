@@ -6,7 +6,7 @@
  */
 
 import { type CompiledAlternative, isScalar } from './field-tree.ts'
-import { matchesTree } from './match-tree.ts'
+import { matchesTree, refuseDeep } from './match-tree.ts'
 import type { Field } from './parse.ts'
 import { isObject } from './parse-test.ts'
 import { acceptsOneOf, type Scalar, type ValueTest } from './value-test.ts'
@@ -62,10 +62,11 @@ interface Found {
   readonly containers: Set<string>
 }
 
-function collect(value: unknown, names: readonly string[], found: Found): void {
+function collect(value: unknown, names: readonly string[], found: Found, nesting = 0): void {
   if (Array.isArray(value)) {
+    refuseDeep(nesting + 1)
     if (value.length === 0 && names.length === 0) found.containers.add('an empty array')
-    for (const element of value) collect(element, names, found)
+    for (const element of value) collect(element, names, found, nesting + 1)
     return
   }
   const [name, ...below] = names

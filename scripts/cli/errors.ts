@@ -50,7 +50,7 @@ export const exitCodesHelp = `Exit codes:
   0    done
   1    a check failed: events were rejected, a certificate is not complete, an audit has a finding, a retry
        failed again, nothing was found
-  2    wrong usage: arguments, settings, a module that is no consumer definition
+  2    wrong usage: arguments, settings, an event pattern that is none, a module that is no consumer definition
   3    the broker: unreachable in time, access refused, another topology, none to start
   4    the history: missing, locked, foreign, damaged
   5    the consumer: its handler failed, its store is locked or foreign

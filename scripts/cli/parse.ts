@@ -25,6 +25,7 @@ const groups: Readonly<Record<string, string>> = {
     'Read a history: head, list, search, show, stats, tail; move it: export, import, copy, verify; forget: prune, erase',
   topology: 'Exchanges, queues and bindings: plan, apply, lint',
   parked: 'Look after events whose handler failed: list, groups, show, retry, edit, discard, restore',
+  pattern: 'Event patterns: test',
   consumers: 'See how far consumers are, and whether they are complete: status, certificate',
 }
 

@@ -24,6 +24,7 @@ import { parkedEditCommand } from './parked-edit.ts'
 import { parkedGroupsCommand, parkedListCommand } from './parked-list.ts'
 import { parkedRetryCommand } from './parked-retry.ts'
 import { parkedShowCommand } from './parked-show.ts'
+import { patternTestCommand } from './pattern-test.ts'
 import { publishCommand } from './publish.ts'
 import { rebuildCommand } from './rebuild.ts'
 import { recordCommand } from './record.ts'
@@ -66,6 +67,7 @@ export const commands: readonly Command[] = [
   parkedEditCommand,
   parkedDiscardCommand,
   parkedRestoreCommand,
+  patternTestCommand,
   planCommand,
   applyCommand,
   lintCommand,
