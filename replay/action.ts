@@ -115,5 +115,5 @@ export interface ActionPlugin {
   /** Names of its options and what each is. */
   readonly options: Readonly<Record<string, string>>
   /** @throws TypeError for an address or options that it cannot take. */
-  create(target: PluginTarget): Action
+  create(target: PluginTarget): Action | Promise<Action>
 }

@@ -29,16 +29,20 @@ function isModule(address: string): boolean {
   return address.startsWith('package:') || /^\.{0,2}\/.*\.[cm]?[jt]s$|^[a-z]:\\.*\.[cm]?[jt]s$/i.test(address)
 }
 
+export interface ModuleLoader {
+  /** Imports the module of a plugin, by its address as it was given. */
+  load(address: string): Promise<Readonly<Record<string, unknown>>>
+}
+
 /**
  * What makes the source, or the action, of an address.
  *
- * @param options.load - Imports a module by the address of a plugin, as it was given.
  * @throws TypeError where nothing is called so, or the module has no such export. What `load` throws.
  */
 export async function findPlugin<Kind extends keyof PluginModules>(
   kind: Kind,
   address: string,
-  { load }: { load(address: string): Promise<Readonly<Record<string, unknown>>> },
+  { load }: ModuleLoader,
 ): Promise<PluginModules[Kind]> {
   if (isModule(address)) {
     const { [kind]: plugin } = await load(address)

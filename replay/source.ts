@@ -60,7 +60,7 @@ export interface SourcePlugin {
   /**
    * @throws TypeError for an address or options that it cannot take.
    */
-  create(target: PluginTarget): Source
+  create(target: PluginTarget): Source | Promise<Source>
 }
 
 /** What a plugin is made with. */
@@ -83,6 +83,8 @@ export interface PluginContext {
   setting(name: string): string | undefined
   /** The URLs of the broker, where no address names one. */
   brokers(): Promise<readonly string[]>
+  /** Where the history is, for the address `history`. */
+  history(): Promise<string>
   /** Standard input. */
   readonly stdin: NodeJS.ReadableStream
   /** Where `print` writes. */

@@ -55,7 +55,12 @@ export class RunFolder {
 
   /** The newest checkpoint; undefined before the first. @throws ReplayError `REPLAY_CHECKPOINT_FOREIGN`. */
   async state(): Promise<RunState | undefined> {
-    const file = join(this.folder, checkpointFile)
+    return await RunFolder.stateOf(this.folder)
+  }
+
+  /** As `state`, of a folder that is not opened. */
+  static async stateOf(folder: string): Promise<RunState | undefined> {
+    const file = join(folder, checkpointFile)
     const text = await readOrUndefined(file)
     if (text === undefined) return undefined
     const state = JSON.parse(text) as RunState
@@ -67,7 +72,11 @@ export class RunFolder {
   }
 
   failuresOf(pass: number): string {
-    return join(this.folder, `failures-${pass}.jsonl`)
+    return RunFolder.failuresOf(this.folder, pass)
+  }
+
+  static failuresOf(folder: string, pass: number): string {
+    return join(folder, `failures-${pass}.jsonl`)
   }
 
   /** Begins, or goes on with, the failures of a pass. */

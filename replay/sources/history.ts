@@ -2,6 +2,7 @@
  * A history as a source: its events as lines of CloudEvents JSON, with all that the history says of them, so
  * that they can be published again byte for byte.
  */
+import { resolve } from 'node:path'
 import {
   type EventFilter,
   eventLine,
@@ -34,7 +35,7 @@ export const source: SourcePlugin = {
   create: createHistorySource,
 }
 
-function createHistorySource(target: PluginTarget): Source {
+async function createHistorySource(target: PluginTarget): Promise<Source> {
   const options = new PluginOptions(target)
   const range = {
     after: options.whole('after', { min: 0 }),
@@ -46,7 +47,8 @@ function createHistorySource(target: PluginTarget): Source {
   const filter = { ...(types && { types }), ...(subjects && { subjects }), ...(sources && { sources }) }
   const exchange = options.text('exchange')
   options.end()
-  const { address: history, context } = target
+  const { address, context } = target
+  const history = address === 'history' ? await context.history() : placeOf(address, context.cwd)
   const token = context.setting('BACKSTORY_HISTORY_TOKEN')
   const reader = openHistory({ history, ...(exchange && { exchange }), ...(token && { token }) })
   return new HistorySource(reader, { name: shownAddress(history), range, filter })
@@ -127,6 +129,11 @@ function positionOf(token: string): number {
   const position = Number(token)
   if (Number.isSafeInteger(position) && position >= 0) return position
   throw new ReplayError('REPLAY_CHECKPOINT_FOREIGN', `${token} is no position of a history`)
+}
+
+/** A file from the folder that it was named in. */
+function placeOf(address: string, cwd: string): string {
+  return /^[a-z]+:\/\//i.test(address) ? address : resolve(cwd, address)
 }
 
 function timeOption(options: PluginOptions, name: string): Date | undefined {

@@ -105,6 +105,11 @@ export class Cli {
     return historyTokenSetting(this.#io)
   }
 
+  /** Of the environment, by its name. */
+  setting(name: string): string | undefined {
+    return this.#io.env[name]
+  }
+
   /** Undefined where none is named. */
   management(option: string | undefined): string | undefined {
     return managementSetting(option, this.#io)

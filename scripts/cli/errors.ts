@@ -42,6 +42,7 @@ export const exitCodes = {
   broker: 3,
   history: 4,
   consumer: 5,
+  replay: 6,
   internal: 70,
   late: 124,
 } as const
@@ -54,6 +55,7 @@ export const exitCodesHelp = `Exit codes:
   3    the broker: unreachable in time, access refused, another topology, none to start
   4    the history: missing, locked, foreign, damaged
   5    the consumer: its handler failed, its store is locked or foreign
+  6    a replay: its source or a service is away, or too many events failed
   70   a bug of Backstory
   124  told to end, and not done within --shutdown-timeout: what was in hand is done at the next start
   130  interrupted (143 where terminated) before it was done`
@@ -67,6 +69,8 @@ const prefixes: readonly (readonly [prefix: string, exitCode: number])[] = [
   ['EVENT_', exitCodes.consumer],
   ['PATTERN_', exitCodes.usage],
   ['HEALTH_', exitCodes.usage],
+  ['REPLAY_PLAN_', exitCodes.usage],
+  ['REPLAY_', exitCodes.replay],
   ['CLI_', exitCodes.usage],
 ]
 

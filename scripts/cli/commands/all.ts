@@ -3,6 +3,7 @@ import type { Command } from '../command.ts'
 import { adoptCommand } from './adopt.ts'
 import { auditCommand } from './audit.ts'
 import { bootstrapCommand } from './bootstrap.ts'
+import { completionCommand } from './completion.ts'
 import { certificateCommand } from './consumers-certificate.ts'
 import { statusCommand } from './consumers-status.ts'
 import { doctorCommand } from './doctor.ts'
@@ -29,18 +30,20 @@ import { publishCommand } from './publish.ts'
 import { rebuildCommand } from './rebuild.ts'
 import { recordCommand } from './record.ts'
 import { relayCommand } from './relay.ts'
+import { replayCommand } from './replay.ts'
 import { serveCommand } from './serve.ts'
 import { applyCommand } from './topology-apply.ts'
 import { lintCommand } from './topology-lint.ts'
 import { planCommand } from './topology-plan.ts'
 import { upCommand } from './up.ts'
 
-export const commands: readonly Command[] = [
+const working: readonly Command[] = [
   upCommand,
   downCommand,
   publishCommand,
   recordCommand,
   adoptCommand,
+  replayCommand,
   serveCommand,
   relayCommand,
   bootstrapCommand,
@@ -73,3 +76,5 @@ export const commands: readonly Command[] = [
   lintCommand,
   doctorCommand,
 ]
+
+export const commands: readonly Command[] = [...working, completionCommand(working)]

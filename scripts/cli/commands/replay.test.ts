@@ -1,0 +1,221 @@
+import assert from 'node:assert/strict'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { attributesOf, toMessage } from '../../../events/index.ts'
+import { openHistoryWriter } from '../../../history/index.ts'
+import { planSchema } from '../../../replay/index.ts'
+import { type RunOptions, runCli, startCli, tempFolder } from '../run-cli.fixture.ts'
+
+/** An action that keeps a file of ids, and refuses those that the file `refused` names. */
+const keeper = `
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ActionFailure } from '${new URL('../../../replay/index.ts', import.meta.url).href}'
+export const action = {
+  address: './keep.ts', summary: 'Keeps ids', options: {},
+  create({ options, context }) {
+    const file = join(context.cwd, 'kept')
+    const refused = join(context.cwd, 'refused')
+    return {
+      name: 'keep', isLocal: options.remote === undefined, isIdempotent: true, batchMax: 10, stopsAtFailure: true,
+      prepare: (event) => event.attributes.id,
+      describe: (id) => ({ kind: 'text', to: 'kept', text: id }),
+      async open() {},
+      async act(ids) {
+        const bad = existsSync(refused) ? readFileSync(refused, 'utf8').split('\\n') : []
+        const outcomes = []
+        for (const id of ids) {
+          if (bad.includes(id)) return [...outcomes, new ActionFailure('refused', 'BAD', 'id ' + id + ' is bad')]
+          appendFileSync(file, id + '\\n')
+          outcomes.push('done')
+        }
+        return outcomes
+      },
+      async close() {},
+    }
+  },
+}
+`
+
+async function place(t: TestContext, { events = 20 } = {}) {
+  const cwd = tempFolder(t)
+  const writer = await openHistoryWriter({ history: join(cwd, 'backstory-history.db'), exchange: 'orders' })
+  const numbers = Array.from({ length: events }, (_, at) => at + 1)
+  const messages = numbers.map((n) =>
+    toMessage(
+      {
+        type: n % 2 === 0 ? 'order.paid' : 'order.placed',
+        subject: `EC-${n % 4}`,
+        id: `o-${n}`,
+        data: { n },
+      },
+      { exchange: 'orders', source: '/shop' },
+    ),
+  )
+  await writer.append({
+    events: messages.map((message) => ({ ...attributesOf(message), message })),
+    fences: [],
+  })
+  await writer.close()
+  writeFileSync(join(cwd, 'keep.ts'), keeper)
+  return {
+    cwd,
+    run: (args: string[], options: Partial<RunOptions> = {}) =>
+      runCli(['replay', ...args], { cwd, ...options }),
+    kept: () => linesOf(join(cwd, 'kept')),
+    refuse: (...ids: string[]) => writeFileSync(join(cwd, 'refused'), ids.join('\n')),
+    runs: () =>
+      existsSync(join(cwd, '.backstory/replays')) ? readdirSync(join(cwd, '.backstory/replays')) : [],
+  }
+}
+
+function linesOf(file: string): string[] {
+  return existsSync(file) ? readFileSync(file, 'utf8').split('\n').filter(Boolean) : []
+}
+
+test('events of the history are picked by a pattern and printed; the report is told beside them', async (t) => {
+  const { run, runs } = await place(t)
+  const where = '{"type":["order.paid"],"data":{"n":[{"numeric":[">",10]}]}}'
+  const { code, stdout, stderr } = await run(['--from', 'history', '--where', where, '--to', 'print'])
+  assert.equal(code, 0)
+  const printed = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line).data.n)
+  assert.deepEqual(printed, [12, 14, 16, 18, 20])
+  assert.match(stderr, /20/)
+  assert.deepEqual(runs(), [])
+})
+
+test('the source has options of its own, and so has the action', async (t) => {
+  const { run, kept } = await place(t)
+  const options = ['--from-option', 'after=5', '--from-option', 'upTo=9', '--from-option', 'types=order.paid']
+  const { code, stdout } = await run(['--from', 'history', ...options, '--to', './keep.ts', '--json'])
+  assert.equal(code, 0)
+  assert.deepEqual(kept(), ['o-6', 'o-8'])
+  const report = JSON.parse(stdout)
+  assert.deepEqual([report.read, report.picked, report.failed, report.exitCode], [2, 2, 0, 0])
+})
+
+test('a plan has several rules, and its reports are files', async (t) => {
+  const { cwd, run, kept } = await place(t)
+  const plan = `
+from: { address: history, after: 4 }
+order: key
+key: $.subject
+rules:
+  - { name: paid, where: { type: [order.paid] }, to: ./keep.ts }
+  - { name: all, to: print }
+`
+  writeFileSync(join(cwd, 'plan.yaml'), plan)
+  const { code } = await run(['--plan', 'plan.yaml', '--report', 'r.json', '--report', 'r.xml'])
+  assert.equal(code, 0)
+  assert.deepEqual(kept().sort(), ['o-10', 'o-12', 'o-14', 'o-16', 'o-18', 'o-20', 'o-6', 'o-8'])
+  const report = JSON.parse(readFileSync(join(cwd, 'r.json'), 'utf8'))
+  assert.deepEqual(
+    report.rules.map(({ name, acted }: { name: string; acted: number }) => [name, acted]),
+    [
+      ['paid', 8],
+      ['all', 16],
+    ],
+  )
+  assert.match(readFileSync(join(cwd, 'r.xml'), 'utf8'), /<testsuite/)
+})
+
+test('a dry run does nothing, leaves nothing, and tells what it would do', async (t) => {
+  const { run, kept, runs } = await place(t)
+  const { code, stdout } = await run(['--from', 'history', '--to', './keep.ts', '--dry-run', '--json'])
+  assert.equal(code, 0)
+  assert.deepEqual([kept(), runs()], [[], []])
+  const report = JSON.parse(stdout)
+  assert.deepEqual([report.dryRun, report.rules[0].acted, report.rules[0].samples.length], [true, 20, 3])
+})
+
+test('failures are kept, with the command that tries them again', async (t) => {
+  const { run, kept, refuse, runs, cwd } = await place(t)
+  refuse('o-5')
+  const first = await run(['--from', 'history', '--to', './keep.ts'])
+  assert.equal(first.code, 1)
+  const [id] = runs()
+  assert.match(first.stdout, new RegExp(`backstory replay --retry ${id}`))
+  // o-9, o-13 and o-17 are of the subject of o-5, and wait for it.
+  assert.equal(kept().length, 16)
+  assert.equal(linesOf(join(cwd, `.backstory/replays/${id}/failures-1.jsonl`)).length, 4)
+})
+
+test('too many failures end it with 6, and a higher bound goes on', async (t) => {
+  const { run, refuse, runs, kept } = await place(t, { events: 3_000 })
+  refuse(...Array.from({ length: 10 }, (_, n) => `o-${n + 1}`))
+  const args = ['--from', 'history', '--to', './keep.ts', '--max-errors', '500']
+  const ended = await run(args)
+  assert.equal(ended.code, 6)
+  assert.match(ended.stdout, /--resume \S+ --max-errors N/)
+  const done = await run(['--resume', 'last', '--max-errors', '100%'])
+  assert.equal(done.code, 1)
+  assert.deepEqual([kept().length, runs().length], [0, 1])
+})
+
+test('told to end it finishes what is in hand, and goes on from there', async (t) => {
+  const { cwd, kept, run, runs } = await place(t, { events: 40 })
+  const running = startCli(['replay', '--from', 'history', '--to', './keep.ts', '--rate', '20'], { cwd })
+  while (kept().length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  running.signal('SIGINT')
+  const { code, stdout } = await running.done
+  assert.equal(code, 130)
+  assert.match(stdout, /backstory replay --resume/)
+  assert.ok(kept().length < 40)
+  assert.equal((await run(['--resume', 'last'])).code, 0)
+  assert.deepEqual([...new Set(kept())].length, 40)
+  assert.deepEqual(runs(), [])
+})
+
+test('what is not on this machine wants --yes where nobody is there to ask', async (t) => {
+  const { run, kept } = await place(t)
+  const args = ['--from', 'history', '--to', './keep.ts', '--to-option', 'remote=yes']
+  const refused = await run(args)
+  assert.equal(refused.code, 2)
+  assert.match(refused.stderr, /say --yes/)
+  assert.deepEqual(kept(), [])
+  assert.equal((await run([...args, '--yes'])).code, 0)
+})
+
+test('what cannot be is refused in one line that says what to do, with 2', async (t) => {
+  const { cwd, run, runs } = await place(t)
+  writeFileSync(join(cwd, 'plan.yaml'), 'from: history\nrules: [{ to: print, when: {} }]\n')
+  for (const [args, told] of [
+    [[], /Give --from and --to/],
+    [['--from', 'history'], /Give --from and --to/],
+    [['--from', 'history', '--to', 'nowhere:x'], /No action is called nowhere:x/],
+    [['--from', 'history', '--to', 'print', '--where', '{"type":"x"}'], /rules\.0\.where/],
+    [['--from', 'history', '--to', 'print', '--where', '{'], /--where is no JSON/],
+    [['--from', 'history', '--to', 'print', '--to-option', 'x=1'], /print has no option `x`/],
+    [['--from', 'history', '--to', 'print', '--order', 'any'], /order/],
+    [['--from', 'history', '--to', 'print', '--key', 'subject'], /a path begins with \$/],
+    [['--from', 'history', '--to', 'print', '--report', 'x.txt'], /ends in \.json/],
+    [['--plan', 'plan.yaml'], /plan\.yaml: rules\.0 has no member `when`/],
+    [['--plan', 'plan.yaml', '--from', 'history'], /leave out --from/],
+    [['--from', 'history', '--to', ['postgres://$', '{NOT_SET}/db'].join('')], /NOT_SET/],
+    [['--resume', 'last'], /has no run last/],
+  ] as const) {
+    const { code, stderr } = await run([...args])
+    assert.equal(code, 2, `${args.join(' ')}: ${stderr}`)
+    assert.match(stderr, told)
+  }
+  assert.deepEqual(runs(), [])
+})
+
+test('a plan of every member is a plan by its schema', () => {
+  assert.deepEqual(Object.keys(planSchema.properties).sort(), [
+    '$schema',
+    'concurrency',
+    'from',
+    'key',
+    'maxErrors',
+    'order',
+    'rate',
+    'retries',
+    'rules',
+    'speed',
+  ])
+})

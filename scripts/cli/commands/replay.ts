@@ -1,0 +1,147 @@
+/** `backstory replay`: picks events of a source by pattern, and acts on each. */
+import type { Action, OpenedPlan, ReplayProgress, ReplayReport, RunFolder } from '../../../replay/index.ts'
+import type { Cli } from '../cli.ts'
+import { defineCommand } from '../command.ts'
+import { confirm } from '../confirm.ts'
+import { exitCodeOf } from '../errors.ts'
+import { type ChosenRun, chooseRun } from '../replay/chosen-run.ts'
+import { pluginContext, pluginLoader } from '../replay/plugin-context.ts'
+import { requireReportNames, tellReport } from '../replay/tell-report.ts'
+import { planOptions } from '../replay/typed-plan.ts'
+
+const hint = 'backstory replay --help'
+
+export const replayCommand = defineCommand({
+  name: 'replay',
+  summary: 'Pick events of a history, of files or of a table by pattern, and act on each',
+  positionals: {},
+  options: {
+    ...planOptions,
+    'dry-run': { type: 'flag', alias: 'n', describe: 'Tell what would be done, and do nothing' },
+    report: { type: 'texts', value: 'FILE', describe: 'Write the report there: .json, or .xml for JUnit' },
+    json: { type: 'flag', describe: 'The report for programs: one line of JSON' },
+    resume: {
+      type: 'text',
+      value: 'RUN',
+      describe: 'Go on with a run that ended before it was done, or last',
+    },
+    retry: { type: 'text', value: 'RUN', describe: 'Only the failures of a run that is done, or last' },
+    runs: {
+      type: 'text',
+      value: 'FOLDER',
+      describe: 'Where runs keep what they need to go on',
+      defaultDescription: '.backstory/replays',
+    },
+    yes: { type: 'flag', alias: 'y', describe: 'Write to what is not on this machine without asking' },
+  },
+  examples: [
+    [`replay --from history --where '{"type":["order.placed"]}' --to print`, 'Pick and look'],
+    ['replay --from orders.jsonl --to sqlite:orders.db --to-option table=orders --dry-run', 'See it first'],
+    ['replay --plan plan.yaml --report report.json --report junit.xml --yes', 'In a pipeline'],
+    ['replay --resume last', 'Go on after a crash'],
+  ],
+  async run({ 'dry-run': dryRun, report: files, json, yes, ...typed }, cli) {
+    requireReportNames(files)
+    const chosen = await chooseRun(cli, { ...typed, dryRun })
+    const { run, plan, from, pass } = chosen
+    const { openPlan } = await import('../../../replay/index.ts')
+    const context = await pluginContext(cli, { runId: run })
+    const opened = await openPlan({ ...plan, from }, { context, load: pluginLoader(cli) })
+    if (!dryRun) for (const { action } of opened.rules) await confirmRemote(cli, action, { yes })
+    const folder = await chosen.open()
+    try {
+      const report = await carryOut(cli, { chosen, opened, folder, dryRun })
+      const isNeeded = report.ended !== 'done' || report.failed > 0
+      if (report.ended === 'done') await folder?.tidy({ pass, isNeeded })
+      const next = folder !== undefined && isNeeded ? nextSteps(report, { run, runs: typed.runs }) : {}
+      await tellReport(cli, report, { json, files, next })
+      return report.ended === 'interrupted' ? exitCodeOf(cli.stopSignal().reason) : report.exitCode
+    } catch (error) {
+      if ((await folder?.state()) !== undefined)
+        cli.say(`To go on: ${nextSteps({ ended: 'interrupted' }, { run, runs: typed.runs })['go on']}`)
+      // It has not begun: nothing is left to go on with.
+      else if (pass === 1) await folder?.tidy({ pass, isNeeded: false })
+      throw error
+    } finally {
+      await folder?.close()
+    }
+  },
+})
+
+async function carryOut(
+  cli: Cli,
+  {
+    chosen: { run, plan, pass },
+    opened: { source, rules, keyOf },
+    folder,
+    dryRun,
+  }: { chosen: ChosenRun; opened: OpenedPlan; folder: RunFolder | undefined; dryRun: boolean },
+): Promise<ReplayReport> {
+  const { planFingerprint, replay } = await import('../../../replay/index.ts')
+  const { order, concurrency, rate, speed, retries, maxErrors } = plan
+  const progress = replayProgress(cli)
+  try {
+    return await replay({
+      run,
+      source,
+      rules,
+      dryRun,
+      signal: cli.stopSignal(),
+      logger: cli.logger,
+      onProgress: progress.onProgress,
+      ...(keyOf && { keyOf }),
+      ...(order && { order }),
+      ...(concurrency && { concurrency }),
+      ...(rate && { rate }),
+      ...(speed && { speed }),
+      ...(retries && { retries }),
+      ...(maxErrors !== undefined && { maxFailures: maxErrors }),
+      ...(folder && { checkpoints: { folder, pass, fingerprint: planFingerprint(plan) } }),
+    })
+  } finally {
+    progress.end()
+  }
+}
+
+async function confirmRemote(
+  cli: Cli,
+  { name, isLocal }: Pick<Action, 'name' | 'isLocal'>,
+  { yes }: { yes: boolean },
+): Promise<void> {
+  if (!isLocal) await confirm(cli, { what: `Events go to ${name}, which is not on this machine`, yes, hint })
+}
+
+/** By events where the source knows how many it has, else by its bytes. */
+function replayProgress(cli: Cli): { onProgress(progress: ReplayProgress): void; end(): void } {
+  let now: ReplayProgress | undefined
+  const end = cli.progress({
+    unit: 'events',
+    read() {
+      if (now === undefined) return { done: 0 }
+      const { read: done, failed, bytes, size } = now
+      const note = failed > 0 ? `${failed} failed` : undefined
+      const total = size.events ?? (size.bytes && bytes ? Math.round((done * size.bytes) / bytes) : undefined)
+      return {
+        done,
+        ...(total !== undefined && { total, isEstimate: size.events === undefined }),
+        ...(note && { note }),
+      }
+    },
+  })
+  return {
+    onProgress(progress) {
+      now = progress
+    },
+    end,
+  }
+}
+
+function nextSteps(
+  { ended }: Pick<ReplayReport, 'ended'>,
+  { run, runs }: { run: string; runs: string | undefined },
+): Readonly<Record<string, string>> {
+  const place = runs === undefined ? '' : ` --runs ${runs}`
+  if (ended === 'done') return { 'try the failures again': `backstory replay --retry ${run}${place}` }
+  const more = ended === 'too-many-failures' ? ' --max-errors N' : ''
+  return { 'go on': `backstory replay --resume ${run}${place}${more}` }
+}

@@ -1,0 +1,47 @@
+/** Tells what came of a replay: on standard output, and in files. */
+import { writeFile } from 'node:fs/promises'
+import type { ReplayReport } from '../../../replay/index.ts'
+import type { Cli } from '../cli.ts'
+import { CliError, usageError } from '../errors.ts'
+
+/** @throws CliError `CLI_USAGE` for a name that says no format, before anything is done. */
+export function requireReportNames(files: readonly string[]): void {
+  const wrong = files.find((file) => !/\.(json|xml)$/.test(file))
+  if (wrong === undefined) return
+  throw usageError(`--report ${wrong}: name a file that ends in .json, or in .xml for JUnit`, {
+    hint: 'backstory replay --help',
+  })
+}
+
+/**
+ * The report stands on standard output, but where an action prints events there: then among what is said.
+ *
+ * @param options.next - Commands to go on with, by what each does.
+ */
+export async function tellReport(
+  cli: Cli,
+  report: ReplayReport,
+  { json, files, next }: { json: boolean; files: readonly string[]; next: Readonly<Record<string, string>> },
+): Promise<void> {
+  const { junitXml, reportText } = await import('../../../replay/index.ts')
+  for (const file of files) {
+    const text = file.endsWith('.xml') ? junitXml(report) : `${JSON.stringify(report, undefined, 2)}\n`
+    await write(cli.path(file), text)
+  }
+  const printsEvents = !report.dryRun && report.rules.some(({ action }) => action === 'print')
+  if (json && !printsEvents) await cli.output.json(report)
+  else if (!json && !printsEvents) await cli.output.write(reportText(report, { next }))
+  else if (!json) for (const line of reportText(report, { next }).trimEnd().split('\n')) cli.say(line)
+  // In a pipe, where the report is for a program, the way on is for whoever looks.
+  if (json) for (const [what, command] of Object.entries(next)) cli.say(`To ${what}: ${command}`)
+}
+
+async function write(path: string, text: string): Promise<void> {
+  try {
+    await writeFile(path, text)
+  } catch (cause) {
+    throw new CliError('CLI_FILE_UNREADABLE', `The report cannot be written: ${(cause as Error).message}`, {
+      cause,
+    })
+  }
+}
