@@ -86,7 +86,7 @@ function nodeOf({ test, members: drafts }: Draft): Node {
 }
 
 /** What an event's object has under a name; undefined for nothing. */
-export function memberOf(object: object, { name, isInherited }: Member): unknown {
+export function memberOf(object: object, { name, isInherited }: Omit<Member, 'node'>): unknown {
   if (isInherited && !Object.hasOwn(object, name)) return undefined
   return (object as Readonly<Record<string, unknown>>)[name]
 }

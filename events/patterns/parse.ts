@@ -46,14 +46,12 @@ export function parsePattern(pattern: unknown): readonly Alternative[] {
 
 /** A pattern that is invalid as it stands may still be one where `$or` is the name of a field. */
 function readPlainly(value: Readonly<Record<string, unknown>>, reason: EventError): readonly Alternative[] {
-  const plain = new Reading({ withOr: false })
   try {
-    const alternatives = plain.read(value)
-    if (plain.sawOr) return alternatives
+    return new Reading({ withOr: false }).read(value)
   } catch {
     // Why it is no pattern with `$or` tells more than why it is none without.
+    throw reason
   }
-  throw reason
 }
 
 function parseText(text: string): unknown {
@@ -71,8 +69,6 @@ type Fields = Map<string, Field>
 class Reading {
   readonly #withOr: boolean
   #tests = 0
-  /** Whether there is a field `$or`, read as one. */
-  sawOr = false
 
   constructor({ withOr }: { withOr: boolean }) {
     this.#withOr = withOr
@@ -88,7 +84,7 @@ class Reading {
     names: readonly string[],
     { into, path, inOr }: { into: readonly Fields[]; path: string; inOr: boolean },
   ): readonly Fields[] {
-    if (names.length > depthMax) throw invalid(path, `nested deeper than ${depthMax} objects`)
+    if (names.length >= depthMax) throw invalid(path, `nested deeper than ${depthMax} objects`)
     const members = Object.entries(object)
     if (members.length === 0) throw invalid(path, path === '' ? 'The pattern is empty' : 'must not be empty')
     let alternatives = into
@@ -98,7 +94,6 @@ class Reading {
         alternatives = this.#or(value, names, { into: alternatives, path: at })
         continue
       }
-      if (name === '$or') this.sawOr = true
       if (inOr && reserved.has(name))
         throw invalid(at, 'an operator cannot be the name of a field inside $or')
       const below = [...names, name]

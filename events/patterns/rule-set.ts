@@ -5,7 +5,7 @@
  * under each of these values: of all such fields the one whose values the fewest others share. An event's
  * values name the alternatives to look at. What has no such field is looked at for every event.
  */
-import { isScalar, type Node } from './field-tree.ts'
+import { isScalar, memberOf, type Node } from './field-tree.ts'
 import { matchesTree, refuseDeep } from './match-tree.ts'
 import type { Field } from './parse.ts'
 import { isObject } from './parse-test.ts'
@@ -40,6 +40,8 @@ class Rule {
   readonly place: number
   readonly fields: readonly Field[]
   readonly tree: Node
+  /** An event that names it matches: the field under which it is filed is all there is. */
+  readonly isNamedOnly: boolean
   /** The number of the last event for which it was looked at: an event may name it twice. */
   lookedAt = 0
 
@@ -47,6 +49,7 @@ class Rule {
     this.place = place
     this.fields = fields
     this.tree = tree
+    this.isNamedOnly = fields.length === 1 && isExact(fields[0]!)
   }
 }
 
@@ -54,14 +57,19 @@ class Rule {
 class Drawer {
   readonly rules = new Map<Scalar, Rule[]>()
   readonly members = new Map<string, Drawer>()
+  /** The same members, to walk through. */
+  readonly list: { readonly name: string; readonly isInherited: boolean; readonly drawer: Drawer }[] = []
 
   at(names: readonly string[]): Drawer {
     let drawer: Drawer = this
-    for (const name of names) {
-      const below = drawer.members.get(name) ?? new Drawer()
-      drawer.members.set(name, below)
-      drawer = below
-    }
+    for (const name of names) drawer = drawer.members.get(name) ?? drawer.#add(name)
+    return drawer
+  }
+
+  #add(name: string): Drawer {
+    const drawer = new Drawer()
+    this.members.set(name, drawer)
+    this.list.push({ name, isInherited: name in Object.prototype, drawer })
     return drawer
   }
 
@@ -102,38 +110,44 @@ class Index implements RuleSet {
     this.#event += 1
     this.#found = undefined
     for (let index = 0; index < this.#always.length; index++) this.#look(this.#always[index]!, event)
-    if (this.#root.members.size > 0) this.#enter(this.#root, event, event)
+    if (this.#root.list.length > 0) this.#enter(this.#root, event, event)
     return inOrder(this.#found)
   }
 
-  #enter(drawer: Drawer, object: Readonly<Record<string, unknown>>, event: object): void {
+  #enter(drawer: Drawer, object: JsonObject, event: object): void {
+    const { list } = drawer
     // Whichever is shorter, about: a set may have rules on more fields than any event has.
-    if (drawer.members.size > fewFields) {
+    if (list.length > fewFields) {
       for (const name in object) {
         const below = drawer.members.get(name)
         if (below !== undefined) this.#visit(below, object[name], event, 0)
       }
       return
     }
-    for (const [name, below] of drawer.members) {
-      if (Object.hasOwn(object, name)) this.#visit(below, object[name], event, 0)
+    for (let index = 0; index < list.length; index++) {
+      const member = list[index]!
+      this.#visit(member.drawer, memberOf(object, member), event, 0)
     }
   }
 
   #visit(drawer: Drawer, value: unknown, event: object, nesting: number): void {
-    if (Array.isArray(value)) {
-      refuseDeep(nesting + 1)
-      for (const element of value) this.#visit(drawer, element, event, nesting + 1)
-    } else if (isScalar(value)) {
-      const rules = drawer.rules.get(value)
-      if (rules !== undefined) for (const rule of rules) this.#look(rule, event)
-    } else if (isObject(value) && drawer.members.size > 0) this.#enter(drawer, value, event)
+    if (typeof value === 'object' && value !== null) {
+      if (Array.isArray(value)) {
+        refuseDeep(nesting + 1)
+        for (const element of value) this.#visit(drawer, element, event, nesting + 1)
+      } else if (drawer.list.length > 0) this.#enter(drawer, value as JsonObject, event)
+      return
+    }
+    if (!isScalar(value)) return
+    const rules = drawer.rules.get(value)
+    if (rules !== undefined) for (const rule of rules) this.#look(rule, event)
   }
 
   #look(rule: Rule, event: object): void {
     if (rule.lookedAt === this.#event) return
     rule.lookedAt = this.#event
-    if (this.#matchedBy[rule.place] === this.#event || !matchesTree(rule.tree, event)) return
+    if (this.#matchedBy[rule.place] === this.#event) return
+    if (!rule.isNamedOnly && !matchesTree(rule.tree, event)) return
     this.#matchedBy[rule.place] = this.#event
     this.#found ??= []
     this.#found.push(rule.place)
@@ -141,6 +155,8 @@ class Index implements RuleSet {
 }
 
 const fewFields = 16
+
+type JsonObject = Readonly<Record<string, unknown>>
 
 function inOrder(found: number[] | undefined): readonly number[] {
   return found === undefined ? nothing : found.sort((a, b) => a - b)

@@ -44,9 +44,8 @@ export function wildcardTest(parts: readonly string[]): (text: string) => boolea
   if (parts.length === 1) return (text) => text === first
   const last = parts.at(-1)!
   const between = parts.slice(1, -1)
-  const lengthMin = parts.reduce((sum, part) => sum + part.length, 0)
   return (text) => {
-    if (text.length < lengthMin || !text.startsWith(first)) return false
+    if (!text.startsWith(first)) return false
     let at = first.length
     for (let index = 0; index < between.length; index++) {
       const part = between[index]!
