@@ -13,6 +13,7 @@ const page = readFileSync(join(repository, 'docs/patterns.md'), 'utf8')
 
 /** The cells of all rows that hold JSON: pattern, what matches, what does not. */
 const rows = page
+  .slice(page.indexOf('## Operators'), page.indexOf('## Mistakes'))
   .split('\n')
   .filter((line) => line.startsWith('|') && line.includes('`'))
   .map((line) => line.split(' | ').slice(-3).map(jsonsOf))
