@@ -32,7 +32,7 @@ export interface Action<Prepared = unknown> {
   /** What `act` would send or write, for a dry run's samples. Holds no secret. */
   describe(prepared: Prepared): PlannedWrite
   /**
-   * @param options.state - What `state` gave before, where a run goes on.
+   * @param options.state - What `state` gave before, where a run goes on, or where its failures are tried again.
    * @throws ReplayError `REPLAY_ACTION_UNAVAILABLE`, `REPLAY_ACTION_INVALID`, `REPLAY_DRIVER_MISSING`.
    */
   open(options: { readonly state: unknown }): Promise<void>
@@ -52,6 +52,13 @@ export interface Action<Prepared = unknown> {
    * each checkpoint, while nothing is being acted on.
    */
   state?(): Promise<unknown>
+  /**
+   * Told that every event of the run is done with: completes what was kept open for more of them. Called before
+   * the last `state`; not where a run ends early, and may go on.
+   *
+   * @throws ReplayError `REPLAY_ACTION_UNAVAILABLE`.
+   */
+  finish?(): Promise<void>
   /** Ends it; called once, after the last `act`. Idempotent. */
   close(): Promise<void>
 }

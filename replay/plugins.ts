@@ -20,7 +20,10 @@ const sources: readonly Builtin<'source'>[] = [
   [/^history$|^postgres(ql)?:\/\/|^https?:\/\/|\.(db|sqlite3?)$/i, () => import('./sources/history.ts')],
 ]
 
-const actions: readonly Builtin<'action'>[] = [[/^print$/, () => import('./actions/print.ts')]]
+const actions: readonly Builtin<'action'>[] = [
+  [/^print$/, () => import('./actions/print.ts')],
+  [/^files:./, () => import('./actions/files.ts')],
+]
 
 const builtin = { source: sources, action: actions }
 

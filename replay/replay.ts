@@ -8,8 +8,7 @@
 import { ReplayError } from './errors.ts'
 import type { ReplayOptions } from './replay-options.ts'
 import type { ReplayReport } from './report/report.ts'
-import { Run } from './run/run.ts'
-import type { RunState } from './run/run-folder.ts'
+import { Run, type StateToGoOnFrom } from './run/run.ts'
 import { type RunOptions, resolveOptions } from './run/run-options.ts'
 
 /**
@@ -20,19 +19,20 @@ import { type RunOptions, resolveOptions } from './run/run-options.ts'
  */
 export async function replay(options: ReplayOptions): Promise<ReplayReport> {
   const resolved = resolveOptions(options)
-  const state = await stateToGoOnFrom(resolved)
-  return await new Run(resolved, state).go(state)
+  const from = await stateToGoOnFrom(resolved)
+  return await new Run(resolved, from.state).go(from)
 }
 
-async function stateToGoOnFrom({ dryRun, checkpoints }: RunOptions): Promise<RunState | undefined> {
-  if (dryRun || checkpoints === undefined) return undefined
+async function stateToGoOnFrom({ dryRun, checkpoints }: RunOptions): Promise<StateToGoOnFrom> {
+  if (dryRun || checkpoints === undefined) return { state: undefined, actions: [] }
   const { folder, pass = 1, fingerprint = '' } = checkpoints
   const state = await folder.state()
-  if (state === undefined || state.pass < pass) return undefined
+  // A later pass begins anew, but adds to what the actions have done in the one before.
+  if (state === undefined || state.pass < pass) return { state: undefined, actions: state?.actions ?? [] }
   if (state.pass > pass || state.isDone) {
     throw new ReplayError('REPLAY_CHECKPOINT_FOREIGN', `Pass ${pass} of ${folder.folder} is done already`)
   }
-  if (state.fingerprint === fingerprint) return state
+  if (state.fingerprint === fingerprint) return { state, actions: state.actions }
   throw new ReplayError(
     'REPLAY_CHECKPOINT_FOREIGN',
     `The run in ${folder.folder} had another source, or other rules: go on with those it began with`,

@@ -7,17 +7,20 @@
 import { ReplayError } from '../errors.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import { type Field, parseField } from './field.ts'
-import type { MappedValue, Raw } from './mapped-value.ts'
+import type { MappedValue, Raw, ValueType } from './mapped-value.ts'
 import { mappedValueOf } from './mapped-value-of.ts'
 
 export class Mapping {
   /** Of what it fills, in order. */
   readonly names: readonly string[]
+  /** Of each; undefined where it is that of the event's JSON. */
+  readonly types: readonly (ValueType | undefined)[]
   readonly #fields: readonly Field[]
 
   constructor(fields: ReadonlyMap<string, Field>) {
     this.names = [...fields.keys()]
     this.#fields = [...fields.values()]
+    this.types = this.#fields.map(({ type }) => type)
   }
 
   /**

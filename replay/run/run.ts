@@ -18,6 +18,12 @@ import { Tally } from './tally.ts'
 /** Events in a round: several batches for each lane, and no more than memory likes. */
 const roundEvents = { least: 1_000, most: 10_000, batchesPerLane: 4 }
 
+export interface StateToGoOnFrom {
+  readonly state: RunState | undefined
+  /** Of each rule's action. */
+  readonly actions: readonly unknown[]
+}
+
 export class Run {
   readonly #options: RunOptions
   readonly #startedAt = new Date()
@@ -56,12 +62,13 @@ export class Run {
     )
   }
 
-  async go(state: RunState | undefined): Promise<ReplayReport> {
+  /** @param options.actions - States of the actions: of `state`, or of the end of the pass before. */
+  async go({ state, actions: states }: StateToGoOnFrom): Promise<ReplayReport> {
     const { source, rules, dryRun, checkpoints } = this.#options
     const actions = dryRun ? [] : rules.map(({ action }) => action)
     try {
       this.#size = await source.open()
-      for (const [rule, action] of actions.entries()) await action.open({ state: state?.actions[rule] })
+      for (const [rule, action] of actions.entries()) await action.open({ state: states[rule] })
       if (!dryRun) {
         checkpoints?.folder.openFailures({ pass: checkpoints.pass ?? 1, bytes: state?.failureBytes ?? 0 })
       }
@@ -79,7 +86,7 @@ export class Run {
   }
 
   async #rounds(after: string | undefined): Promise<Ended> {
-    const { source, signal, isTooMany } = this.#options
+    const { source, rules, dryRun, signal, isTooMany } = this.#options
     const stop = new AbortController()
     const rounds = readRounds(source, {
       after,
@@ -108,6 +115,7 @@ export class Run {
       await rounds.return(undefined)
     }
     if (signal.aborted) return 'interrupted'
+    if (!dryRun) for (const { action } of rules) await action.finish?.()
     await this.#checkpoint({ isDone: true })
     return 'done'
   }
