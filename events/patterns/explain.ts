@@ -6,9 +6,9 @@
  */
 
 import { type CompiledAlternative, isScalar } from './field-tree.ts'
+import { isObject } from './json-object.ts'
 import { matchesTree, refuseDeep } from './match-tree.ts'
 import type { Field } from './parse.ts'
-import { isObject } from './parse-test.ts'
 import { acceptsOneOf, type Scalar, type ValueTest } from './value-test.ts'
 
 export interface PatternFinding {

@@ -6,7 +6,10 @@
  * the one that comes later stands, as in EventBridge.
  */
 import type { EventError } from '../errors.ts'
-import { invalid, isObject, parseTest } from './parse-test.ts'
+import { invalid } from './invalid.ts'
+import { isObject } from './json-object.ts'
+import { parseEntry } from './parse-entry.ts'
+import { membersOf, parseText } from './parse-text.ts'
 import type { ValueTest } from './value-test.ts'
 
 /** A field that the pattern names, and what one of its values must pass. */
@@ -23,7 +26,6 @@ export type Alternative = readonly Field[]
 const alternativesMax = 1_000
 const depthMax = 100
 const testsMax = 100_000
-const textLengthMax = 1_048_576
 
 /** Not allowed as the names of fields inside `$or`, where an operator may be meant. */
 const reserved: ReadonlySet<string> = new Set([
@@ -45,21 +47,12 @@ export function parsePattern(pattern: unknown): readonly Alternative[] {
 }
 
 /** A pattern that is invalid as it stands may still be one where `$or` is the name of a field. */
-function readPlainly(value: Readonly<Record<string, unknown>>, reason: EventError): readonly Alternative[] {
+function readPlainly(value: object, reason: EventError): readonly Alternative[] {
   try {
     return new Reading({ withOr: false }).read(value)
   } catch {
     // Why it is no pattern with `$or` tells more than why it is none without.
     throw reason
-  }
-}
-
-function parseText(text: string): unknown {
-  if (text.length > textLengthMax) throw invalid('', `The pattern is longer than ${textLengthMax} characters`)
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw invalid('', `The pattern is no JSON: ${(cause as SyntaxError).message}`)
   }
 }
 
@@ -74,18 +67,18 @@ class Reading {
     this.#withOr = withOr
   }
 
-  read(pattern: Readonly<Record<string, unknown>>): readonly Alternative[] {
+  read(pattern: object): readonly Alternative[] {
     const alternatives = this.#object(pattern, [], { into: [new Map()], path: '', inOr: false })
     return alternatives.map((fields) => [...fields.values()].sort(byPath))
   }
 
   #object(
-    object: Readonly<Record<string, unknown>>,
+    object: object,
     names: readonly string[],
     { into, path, inOr }: { into: readonly Fields[]; path: string; inOr: boolean },
   ): readonly Fields[] {
     if (names.length >= depthMax) throw invalid(path, `nested deeper than ${depthMax} objects`)
-    const members = Object.entries(object)
+    const members = membersOf(object)
     if (members.length === 0) throw invalid(path, path === '' ? 'The pattern is empty' : 'must not be empty')
     let alternatives = into
     for (const [name, value] of members) {
@@ -132,7 +125,7 @@ class Reading {
     if (!Array.isArray(value)) throw invalid(path, 'must be an object or a list')
     if (value.length === 0) throw invalid(path, 'must not be an empty list')
     this.#count(value.length * into.length, path)
-    const tests = value.map((entry: unknown, index) => parseTest(entry, `${path}[${index}]`))
+    const tests = value.map((entry: unknown, index) => parseEntry(entry, `${path}[${index}]`))
     const key = JSON.stringify(names)
     for (const fields of into) fields.set(key, { names, tests })
   }

@@ -67,6 +67,8 @@ test('a pattern that would take too much is refused', () => {
   refused({ ...fields, $or }, /^\$or: .* more than 100000 values in all its combinations$/)
   refused(`{"a":["${'x'.repeat(1_048_576)}"]}`, /longer than 1048576 characters/)
   refused(`{"a":${'['.repeat(100_000)}`, /^The pattern is no JSON/)
+  refused(`{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, /^The pattern is nested deeper than/)
+  refused(`{"a":${'{"a":'.repeat(99)}["x",[]]}${'}'.repeat(99)}`, /\[1\]: must be a text/)
 })
 
 test('many wildcards take no longer than few, whatever they are matched with', () => {

@@ -6,9 +6,9 @@
  */
 import { explainAlternatives, type PatternFinding } from './explain.ts'
 import { type CompiledAlternative, compileAlternative, type Node } from './field-tree.ts'
+import { isObject } from './json-object.ts'
 import { matchesTree } from './match-tree.ts'
 import { parsePattern } from './parse.ts'
-import { isObject } from './parse-test.ts'
 
 export interface Pattern {
   /**
@@ -71,8 +71,8 @@ export class CompiledPattern implements Pattern {
 }
 
 /**
- * @param pattern - Parsed JSON, or its text, of at most 1,048,576 characters. Where a text names a member of an
- *   object twice the last one counts, as in EventBridge.
+ * @param pattern - Parsed JSON, or its text, of at most 1,048,576 characters. Of a field that stands twice the
+ *   last list counts; in a text, where an object may stand twice too, both are joined: as in EventBridge.
  * @throws EventError `PATTERN_INVALID` with the path to the mistake, such as `detail.price[0].numeric: …`; also
  *   for more than 1,000 combinations of `$or`, 100,000 values in all of them, 100 objects inside each other.
  */

@@ -13,6 +13,8 @@ test('a compiled pattern matches what trying every choice of values matches', ()
       const expected = referenceMatches(pattern, event)
       matched += Number(expected)
       assert.equal(compilePattern(pattern).matches(event), expected)
+      const text = JSON.stringify(pattern, undefined, 1)
+      assert.equal(compilePattern(text).matches(event), expected, 'as text')
     }),
     { numRuns: 5_000 },
   )

@@ -6,9 +6,9 @@
  * values name the alternatives to look at. What has no such field is looked at for every event.
  */
 import { isScalar, memberOf, type Node } from './field-tree.ts'
+import { isObject } from './json-object.ts'
 import { matchesTree, refuseDeep } from './match-tree.ts'
 import type { Field } from './parse.ts'
-import { isObject } from './parse-test.ts'
 import { CompiledPattern, type Pattern } from './pattern.ts'
 import type { Scalar } from './value-test.ts'
 

@@ -3,21 +3,15 @@
  *
  * What EventBridge refuses is refused, with the path to the mistake.
  */
-import { EventError } from '../errors.ts'
+import { invalid } from './invalid.ts'
 import { BlockError, blockOf } from './ip-address.ts'
+import { isObject } from './json-object.ts'
+import { membersOf } from './parse-text.ts'
 import type { Bound, TextForm, ValueTest } from './value-test.ts'
 import { WildcardError, wildcardParts } from './wildcard.ts'
 
-export function invalid(path: string, message: string): EventError {
-  return new EventError('PATTERN_INVALID', path === '' ? message : `${path}: ${message}`)
-}
-
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 /** @throws EventError `PATTERN_INVALID`. */
-export function parseTest(entry: unknown, path: string): ValueTest {
+export function parseEntry(entry: unknown, path: string): ValueTest {
   if (entry === null || typeof entry === 'string' || typeof entry === 'boolean') {
     return { is: 'exact', value: entry }
   }
@@ -54,13 +48,13 @@ export function parseTest(entry: unknown, path: string): ValueTest {
   }
 }
 
-function onlyMember(object: Readonly<Record<string, unknown>>, path: string): [string, unknown] {
-  const members = Object.entries(object)
+function onlyMember(object: object, path: string): readonly [string, unknown] {
+  const members = membersOf(object)
   if (members.length !== 1) throw invalid(path, `must have one operator, and has ${members.length}`)
   return members[0]!
 }
 
-function memberOf(object: Readonly<Record<string, unknown>>, wanted: string, path: string): unknown {
+function memberOf(object: object, wanted: string, path: string): unknown {
   const [name, value] = onlyMember(object, path)
   if (name !== wanted) throw invalid(path, `takes ${JSON.stringify(wanted)}, not ${JSON.stringify(name)}`)
   return value
