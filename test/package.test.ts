@@ -109,6 +109,7 @@ test('the packed package installs into an empty folder and works from there, typ
   await t.test('what it publishes for other programs is there', async () => {
     for (const [name, member] of [
       ['openapi.json', 'openapi'],
+      ['replay-plan.schema.json', '$schema'],
       ['replay-report.schema.json', '$schema'],
     ] as const) {
       const file = createRequire(join(folder, 'program.js')).resolve(`backstory/${name}`)
