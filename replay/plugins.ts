@@ -18,6 +18,8 @@ type Builtin<Kind extends keyof PluginModules> = readonly [
 
 const sources: readonly Builtin<'source'>[] = [
   [/^history$|^postgres(ql)?:\/\/|^https?:\/\/|\.(db|sqlite3?)$/i, () => import('./sources/history.ts')],
+  // Whatever is left is a file.
+  [/(?:)/, () => import('./sources/json/json.ts')],
 ]
 
 const actions: readonly Builtin<'action'>[] = [

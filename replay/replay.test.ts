@@ -254,6 +254,19 @@ test('an abort ends it after what is in hand, and what is left is done by the ne
   )
 })
 
+test('an abort is heard between the rounds of one page', async () => {
+  const stop = new AbortController()
+  const action = recordingAction({
+    answer: async (id) => {
+      if (id === '700') stop.abort()
+      return 'done'
+    },
+  })
+  const source = listSource(ordersOf(5_000, { keys: 3 }), { pageEvents: 5_000 })
+  await run({ source, rules: [{ name: 'r', action }], signal: stop.signal })
+  assert.equal(action.done.length, 1_000)
+})
+
 test('a rate is kept', async () => {
   const action = recordingAction({ batchMax: 100 })
   const started = performance.now()

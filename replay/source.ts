@@ -45,7 +45,10 @@ export interface SourceSize {
 /** At most some thousand events, or some MiB. May be empty, to tell that nothing came for a second. */
 export interface SourcePage {
   readonly events: readonly ReplayEvent[]
-  /** Bytes read of the source since it was opened, this page's included; compressed where the source is. */
+  /**
+   * Bytes read of the source since it was opened, this page's included; compressed where the source is. What is
+   * before `after` may count too.
+   */
   readonly bytes: number
 }
 

@@ -29,30 +29,40 @@ export function failureLine({ position, place, text, causes }: FailedEvent): str
   return `${start}${failure}${memberOf(text)}}\n`
 }
 
+/** An event that is read back. */
+export interface FailedLine {
+  readonly position: number
+  readonly place: string
+  readonly text: string
+  /** That have failed with it; undefined where no rule has seen it. */
+  readonly rules: readonly string[] | undefined
+}
+
 /** What a line holds; undefined where it is no failure line. */
-export function readFailureLine(
-  line: string,
-):
-  | { readonly text: string; readonly position: number; readonly rules: readonly string[] | undefined }
-  | undefined {
+export function readFailureLine(line: string): FailedLine | undefined {
   if (!line.startsWith(start)) return undefined
-  let parsed: {
-    [failureKey]: { position: number; causes: readonly FailureCause[] }
-    text?: string
-    event?: unknown
-  }
-  try {
-    parsed = JSON.parse(line)
-  } catch {
-    return undefined
-  }
-  const { position, causes } = parsed[failureKey]
-  const rules = causes.map(({ rule }) => rule)
+  const { [failureKey]: failure, text, event } = parsed(line)
+  const { position, place, causes } = (failure ?? {}) as Partial<FailedEvent>
+  if (!Number.isSafeInteger(position) || typeof place !== 'string' || !Array.isArray(causes)) return undefined
+  if (typeof text !== 'string' && event === undefined) return undefined
+  const rules = causes.map((cause: Partial<FailureCause> | null) => cause?.rule)
   return {
-    position,
+    position: position!,
+    place,
     // As it was written, every digit of it. No text before it can hold the key: its quotes would be escaped.
-    text: parsed.text ?? line.slice(line.indexOf(eventKey) + eventKey.length, line.lastIndexOf('}')),
-    rules: rules.includes(undefined) ? undefined : (rules as string[]),
+    text:
+      typeof text === 'string'
+        ? text
+        : line.slice(line.indexOf(eventKey) + eventKey.length, line.lastIndexOf('}')),
+    rules: rules.every((rule) => typeof rule === 'string') ? rules : undefined,
+  }
+}
+
+function parsed(line: string): Readonly<Record<string, unknown>> {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return {}
   }
 }
 

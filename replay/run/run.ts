@@ -30,8 +30,8 @@ export class Run {
   readonly #tally: Tally
   readonly #ruleRuns: readonly RuleRun[]
   readonly #picker: RulePicker
-  /** Of the round in hand, by position. */
-  #failures = new Map<number, { readonly event: ReplayEvent; readonly causes: FailureCause[] }>()
+  /** Of the round in hand. */
+  #failures = new Map<ReplayEvent, FailureCause[]>()
   #size: SourceSize = {}
   #bytes = 0
   /** Of the last event that is done with. */
@@ -105,6 +105,8 @@ export class Run {
         await this.#actOn(round)
         const { failedEvents, picked } = this.#tally
         if (isTooMany(failedEvents, picked)) return 'too-many-failures'
+        // A page may hold many rounds more.
+        if (signal.aborted) return 'interrupted'
       }
     } catch (error) {
       if (signal.aborted && isAbort(error, signal)) return 'interrupted'
@@ -208,20 +210,20 @@ export class Run {
 
   #fail(event: ReplayEvent, cause: FailureCause, type: string | undefined): void {
     this.#tally.fail(cause, { place: event.place, type })
-    const failure = this.#failures.get(event.position)
-    if (failure === undefined) this.#failures.set(event.position, { event, causes: [cause] })
-    else failure.causes.push(cause)
+    const causes = this.#failures.get(event)
+    if (causes === undefined) this.#failures.set(event, [cause])
+    else causes.push(cause)
   }
 
   async #settleFailures(): Promise<void> {
     const { checkpoints, dryRun } = this.#options
     if (this.#failures.size === 0) return
     this.#tally.failedEvents += this.#failures.size
-    const failed = [...this.#failures.values()].sort((a, b) => a.event.position - b.event.position)
+    const failed = [...this.#failures].sort(([a], [b]) => a.position - b.position)
     this.#failures = new Map()
     if (dryRun) return
     checkpoints?.folder.addFailures(
-      failed.map(({ event: { position, place, text }, causes }) => ({ position, place, text, causes })),
+      failed.map(([{ position, place, text }, causes]) => ({ position, place, text, causes })),
     )
   }
 

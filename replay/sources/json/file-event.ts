@@ -1,0 +1,126 @@
+/** Events of a file: what was read of it, and where. */
+import { ReplayError } from '../../errors.ts'
+import { type EventAttributes, eventAttributes } from '../../event-attributes.ts'
+import type { ReplayEvent } from '../../replay-event.ts'
+import type { FailedLine } from '../../run/failure-line.ts'
+
+/** Where an event stands in its file. */
+export interface FilePlace {
+  readonly file: EventFile
+  /** In its file: 1, 2, 3 … */
+  readonly number: number
+  /** Offset just behind it; of a compressed file as it is not compressed. */
+  readonly end: number
+  readonly isInArray: boolean
+  /** Nothing that is behind it can be read. */
+  readonly isLast: boolean
+}
+
+/** What an event asks of the file that it was read from. */
+export interface EventFile {
+  readonly name: string
+  /** Events in the files before. */
+  readonly before: number
+  tokenOf(event: FileEvent): string
+}
+
+export class FileEvent implements ReplayEvent {
+  readonly text: string
+  readonly at: FilePlace
+  #json: unknown
+  #attributes: EventAttributes | undefined
+
+  /** @param json - Of the text; undefined where it has not been parsed. */
+  constructor(text: string, json: unknown, at: FilePlace) {
+    this.text = text
+    this.at = at
+    this.#json = json
+  }
+
+  get position(): number {
+    return this.at.file.before + this.at.number
+  }
+
+  get place(): string {
+    return `${this.at.file.name}, event ${this.at.number}`
+  }
+
+  /** What stands in the file just before `end`; undefined where not all of it is known. */
+  get written(): string | undefined {
+    return this.text
+  }
+
+  get token(): string {
+    return this.at.file.tokenOf(this)
+  }
+
+  get json(): unknown {
+    // No JSON is undefined.
+    if (this.#json === undefined) this.#json = this.parse()
+    return this.#json
+  }
+
+  get attributes(): EventAttributes {
+    this.#attributes ??= eventAttributes(this.json)
+    return this.#attributes
+  }
+
+  protected parse(): unknown {
+    try {
+      return JSON.parse(this.text)
+    } catch (cause) {
+      throw new ReplayError(
+        'REPLAY_EVENT_UNREADABLE',
+        `${this.place} is no JSON: ${(cause as Error).message}`,
+        { cause },
+      )
+    }
+  }
+}
+
+/** What is no event, in the place of one. */
+export class UnreadableEvent extends FileEvent {
+  readonly #why: string
+
+  constructor(text: string, why: string, at: FilePlace) {
+    super(text, undefined, at)
+    this.#why = why
+  }
+
+  override get written(): undefined {
+    return undefined
+  }
+
+  protected override parse(): never {
+    throw new ReplayError(
+      'REPLAY_EVENT_UNREADABLE',
+      `${this.place}, which ends at byte ${this.at.end}, cannot be read: ${this.#why}`,
+    )
+  }
+}
+
+/** The event that is in a line of a failures file. It has the position and the place that it had when it failed. */
+export class FailedFileEvent extends FileEvent {
+  readonly rules: readonly string[] | undefined
+  readonly #line: string
+  readonly #failed: FailedLine
+
+  constructor(line: string, failed: FailedLine, at: FilePlace) {
+    super(failed.text, undefined, at)
+    this.rules = failed.rules
+    this.#line = line
+    this.#failed = failed
+  }
+
+  override get position(): number {
+    return this.#failed.position
+  }
+
+  override get place(): string {
+    return this.#failed.place
+  }
+
+  override get written(): string {
+    return this.#line
+  }
+}
