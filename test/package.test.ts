@@ -137,7 +137,7 @@ test('the packed package installs into an empty folder and works from there, typ
     const listed = await run('npm', ['pack', '--dry-run', '--json'], { cwd: repository })
     const paths = [...listed.stdout.matchAll(/"path": *"([^"]+)"/g)].map(([, path]) => path!)
     assert.deepEqual(
-      paths.filter((path) => /edison|\btests?\b|fixture|bench|demo|(?<!\.d)\.ts$/.test(path)),
+      paths.filter((path) => /edison|\/test\/|\.test\.|fixture|bench|demo|(?<!\.d)\.ts$/.test(path)),
       [],
     )
   })
