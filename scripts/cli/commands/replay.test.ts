@@ -132,7 +132,7 @@ test('a dry run does nothing, leaves nothing, and tells what it would do', async
   assert.deepEqual([report.dryRun, report.rules[0].acted, report.rules[0].samples.length], [true, 20, 3])
 })
 
-test('failures are kept, with the command that tries them again', async (t) => {
+test('failures are kept, with the command that tries them again; tried again they are done in order', async (t) => {
   const { run, kept, refuse, runs, cwd } = await place(t)
   refuse('o-5')
   const first = await run(['--from', 'history', '--to', './keep.ts'])
@@ -142,6 +142,13 @@ test('failures are kept, with the command that tries them again', async (t) => {
   // o-9, o-13 and o-17 are of the subject of o-5, and wait for it.
   assert.equal(kept().length, 16)
   assert.equal(linesOf(join(cwd, `.backstory/replays/${id}/failures-1.jsonl`)).length, 4)
+  const again = await run(['--retry', 'last'])
+  assert.deepEqual([again.code, runs().length], [1, 1])
+  refuse()
+  const last = await run(['--retry', id!])
+  assert.equal(last.code, 0, last.stderr)
+  assert.deepEqual(kept().slice(16), ['o-5', 'o-9', 'o-13', 'o-17'])
+  assert.deepEqual(runs(), [])
 })
 
 test('too many failures end it with 6, and a higher bound goes on', async (t) => {
