@@ -11,7 +11,7 @@ import type { Channel, ConfirmChannel, ConsumeMessage, Options } from 'amqplib'
 import type { Message, Properties } from '../events/index.ts'
 import { answered } from './answer.ts'
 import { BrokerError, replyCodeOf, replyCodes } from './errors.ts'
-import { publishedProperties } from './published.ts'
+import { publishedProperties, returnsOf } from './published.ts'
 
 /** A message on its way from a queue. */
 export interface Delivery extends Message {
@@ -19,7 +19,12 @@ export interface Delivery extends Message {
   readonly deliveryTag: number
   /** True where the broker has handed this message out before. */
   readonly redelivered: boolean
+  /** How often a quorum queue has taken it back before; 0 where that is not told. */
+  readonly returns: number
 }
+
+/** Where in a stream to begin: an offset, or about a time, which is the chunk of messages that it falls into. */
+export type StreamStart = number | 'first' | 'last' | 'next' | Date
 
 export class BrokerChannel {
   /** Resolves when the channel is gone: with the reason, or undefined after `close()`. */
@@ -94,7 +99,7 @@ export class BrokerChannel {
    *
    * @param options.prefetch - Deliveries not acknowledged at a time, 1 to 65535; quorum queues of
    *   RabbitMQ 4.3 and later cap it at 2,000.
-   * @param options.from - Of a stream: the offset to begin at, or `first` or `last`.
+   * @param options.from - Of a stream: where to begin.
    * @throws BrokerError `BROKER_QUEUE_LOST` no such queue; `BROKER_ACCESS_REFUSED`; `BROKER_CHANNEL_LOST`.
    */
   async consume(
@@ -105,13 +110,13 @@ export class BrokerChannel {
       onDelivery,
     }: {
       prefetch: number
-      from?: number | 'first' | 'last'
+      from?: StreamStart
       onDelivery: (delivery: Delivery) => void
     },
   ): Promise<void> {
     try {
       await this.#channel.prefetch(prefetch)
-      const options = from === undefined ? {} : { arguments: { 'x-stream-offset': from } }
+      const options = from === undefined ? {} : { arguments: { 'x-stream-offset': offsetArgument(from) } }
       const onMessage = (message: ConsumeMessage | null) => {
         if (message !== null) onDelivery(toDelivery(message))
         else
@@ -197,6 +202,10 @@ export class BrokerChannel {
 
 const closeTimeoutMs = 2_000
 
+function offsetArgument(from: StreamStart): unknown {
+  return from instanceof Date ? { '!': 'timestamp', value: Math.floor(from.getTime() / 1_000) } : from
+}
+
 function consumeError(queue: string, cause: unknown): BrokerError {
   if (cause instanceof BrokerError) return cause
   switch (replyCodeOf(cause)) {
@@ -237,6 +246,7 @@ function toDelivery({ fields, properties, content }: ConsumeMessage): Delivery {
   return {
     deliveryTag: fields.deliveryTag,
     redelivered: fields.redelivered,
+    returns: fields.redelivered ? returnsOf(properties as Properties) : 0,
     exchange: fields.exchange,
     routingKey: fields.routingKey,
     properties: publishedProperties(properties as Properties),

@@ -6,7 +6,7 @@ export {
   checkBindings,
 } from './bindings.ts'
 export { type BrokerSurvey, surveyBroker } from './broker-survey.ts'
-export { BrokerChannel, type Delivery } from './channel.ts'
+export { BrokerChannel, type Delivery, type StreamStart } from './channel.ts'
 export { Broker, type BrokerOptions, connectBroker } from './connection.ts'
 export { cursorMessage, cursorNoticeOf } from './cursor-notice.ts'
 export { BrokerError, type BrokerErrorCode, replyCodeOf } from './errors.ts'
@@ -21,6 +21,7 @@ export {
   requirePartitions,
 } from './partitions.ts'
 export { sendConfirmed } from './send-confirmed.ts'
+export { lastStreamOffset } from './stream-end.ts'
 export { streamOffsetOf, withoutStreamOffset } from './stream-offset.ts'
 export {
   consumerQueueOf,

@@ -11,6 +11,12 @@ import type { Headers, HeaderValue, Properties } from '../events/index.ts'
 /** What the broker adds to a message that it hands out again. */
 const brokerHeaders = ['x-delivery-count', 'x-acquired-count']
 
+/** How often a quorum queue says that it has taken a message back; 4.3 and later tell it by the second header. */
+export function returnsOf({ headers }: Properties): number {
+  const counts = brokerHeaders.map((name) => headers?.[name])
+  return Math.max(0, ...counts.filter((count) => typeof count === 'number'))
+}
+
 export function publishedProperties(properties: Properties): Properties {
   const { headers } = properties
   if (headers === undefined) return properties

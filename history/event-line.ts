@@ -8,6 +8,7 @@
  */
 import {
   attributesOf,
+  type CloudEvent,
   cloudEventJson,
   decodeProperties,
   encodeProperties,
@@ -17,6 +18,8 @@ import {
   type HeaderValue,
   isExtensionValue,
   isRfc3339,
+  type Message,
+  MessageEvent,
   type Properties,
   parseCloudEventJson,
   untyped,
@@ -43,24 +46,44 @@ export function eventLine(event: StoredEvent): string {
 
 /** @param more - Attributes for what travels with the event. */
 export function eventLineWith(event: StoredEvent, more: { readonly spentsequences?: string }): string {
-  const { position, recordedAt, unidentified, message } = event
+  return lineOf(event, event, more)
+}
+
+/**
+ * The line of a message that no history holds: without a position.
+ *
+ * @param id - Of a message that states none.
+ */
+export function messageLine(message: Message, { id }: { readonly id: () => string }): string {
+  const attributes = attributesOf(message)
+  const unidentified = attributes.id === undefined
+  const event = new MessageEvent({ ...attributes, id: attributes.id ?? id() }, message)
+  return lineOf(event, { unidentified }, {})
+}
+
+function lineOf(
+  event: CloudEvent,
+  { position, recordedAt, unidentified, erased }: Partial<StoredEvent>,
+  { spentsequences }: { readonly spentsequences?: string },
+): string {
+  const { exchange, routingKey } = event.message
   const { amqpproperties, amqpheaders } = unsaidProperties(event)
   // Every one of `historyMembers`: the undefined ones keep a publisher's own out, which would be taken for ours.
   return cloudEventJson(event, {
     position,
-    recordedtime: recordedAt.toISOString(),
+    recordedtime: recordedAt?.toISOString(),
     unidentified: unidentified ? true : undefined,
-    amqpexchange: message.exchange,
-    amqproutingkey: message.routingKey === '' ? undefined : message.routingKey,
+    amqpexchange: exchange,
+    amqproutingkey: routingKey === '' ? undefined : routingKey,
     amqpproperties,
     amqpheaders,
-    spentsequences: more.spentsequences,
-    erased: event.erased,
+    spentsequences,
+    erased,
   })
 }
 
 /** What the line's attributes do not say of the properties. */
-function unsaidProperties(event: StoredEvent): { amqpproperties?: string; amqpheaders?: string } {
+function unsaidProperties(event: CloudEvent): { amqpproperties?: string; amqpheaders?: string } {
   const { properties } = event.message
   const { headers = {} } = properties
   const names = Object.keys(headers)

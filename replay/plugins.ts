@@ -25,6 +25,8 @@ const sources: readonly Builtin<'source'>[] = [
 const actions: readonly Builtin<'action'>[] = [
   [/^print$/, () => import('./actions/print.ts')],
   [/^files:./, () => import('./actions/files.ts')],
+  [/^exchange:/, () => import('./actions/exchange.ts')],
+  [/^queue:/, () => import('./actions/queue.ts')],
 ]
 
 const builtin = { source: sources, action: actions }

@@ -19,15 +19,9 @@ export interface Source {
    * Reads pages of events, in the source's order, until there are no more. The next page is read when it is
    * asked for, and memory does not grow with the source.
    *
-   * @param options.after - The token of an event, of this source in an earlier process too: goes on behind it.
-   *   Undefined reads from the beginning.
-   * @param options.signal - Ends the reading, after the page in hand.
    * @throws ReplayError as `open` does, `REPLAY_CHECKPOINT_FOREIGN` for a token that it does not know.
    */
-  read(options: {
-    readonly after: string | undefined
-    readonly signal: AbortSignal
-  }): AsyncIterable<SourcePage>
+  read(options: ReadOptions): AsyncIterable<SourcePage>
   /**
    * Told where every event up to a token is done with for good. For a source that gives up what it has handed
    * out only then, such as a queue.
@@ -35,6 +29,15 @@ export interface Source {
   settle?(token: string): Promise<void>
   /** Idempotent. */
   close(): Promise<void>
+}
+
+export interface ReadOptions {
+  /** The token of an event, of this source in an earlier process too: goes on behind it. Undefined: from the beginning. */
+  readonly after: string | undefined
+  /** Ends the reading, after the page in hand. */
+  readonly signal: AbortSignal
+  /** Nothing is settled, and nothing may be taken. Default false. */
+  readonly dryRun?: boolean
 }
 
 export interface SourceSize {
@@ -50,6 +53,8 @@ export interface SourcePage {
    * before `after` may count too.
    */
   readonly bytes: number
+  /** True where the source hands out little more until what it has handed out is settled: it is acted on at once. */
+  readonly endsRound?: boolean
 }
 
 /** What makes sources of one kind: the export `source` of a module. */

@@ -9,8 +9,9 @@
  */
 import {
   type BrokerChannel,
+  BrokerError,
   type Delivery,
-  replyCodeOf,
+  lastStreamOffset,
   streamOffsetOf,
   withoutStreamOffset,
 } from '../../broker/index.ts'
@@ -103,28 +104,13 @@ export class AdoptedStream implements AdoptedSource {
 
   /** The highest offset that the stream hands out now; undefined where it is empty. */
   async #lookAtLast(): Promise<number | undefined> {
-    const { broker, name, signal } = this.#options
+    const { broker, name, prefetch, signal } = this.#options
     await requireQueue(broker, name)
-    const channel = await broker.openChannel({ signal })
     try {
-      return await new Promise<number | undefined>((resolve, reject) => {
-        let last: number | undefined
-        let giveUp = setTimeout(() => resolve(undefined), untoldMs)
-        const startedAt = Date.now()
-        const onDelivery = (delivery: Delivery) => {
-          last = offsetOf(delivery, name)
-          channel.ackUpTo(delivery.deliveryTag)
-          clearTimeout(giveUp)
-          // It begins with a whole chunk. One that grows all the time is read for a while.
-          if (Date.now() - startedAt > growingMs) resolve(last)
-          else giveUp = setTimeout(() => resolve(last), quietMs)
-        }
-        const fail = (cause: unknown) => reject(isNoStream(cause) ? notAStream(name) : cause)
-        void channel.closed.then((cause) => (cause === undefined ? resolve(last) : fail(cause)))
-        channel.consume(name, { prefetch: this.#options.prefetch, from: 'last', onDelivery }).catch(fail)
-      })
-    } finally {
-      await channel.close()
+      return await lastStreamOffset(broker, { stream: name, prefetch, signal })
+    } catch (cause) {
+      const isOther = cause instanceof BrokerError && cause.code === 'BROKER_TOPOLOGY_MISMATCH'
+      throw isOther ? notAStream(name) : cause
     }
   }
 }
@@ -135,18 +121,8 @@ function offsetOf(delivery: Delivery, name: string): number {
   return offset
 }
 
-/** A classic queue refuses to be read from an offset; a quorum queue hands out messages without one. */
-function isNoStream(error: unknown): boolean {
-  const { cause } = error as Error
-  return [error, cause].some((one) => replyCodeOf(one) === 406)
-}
-
 function notAStream(name: string): Error {
   return notThatKind(`${name} is no stream: adopt it as a queue`)
 }
 
-/** A stream hands out what it has within milliseconds. */
-const untoldMs = 2_000
-const quietMs = 1_000
 const silentMs = 5_000
-const growingMs = 5_000

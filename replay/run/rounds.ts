@@ -27,6 +27,7 @@ export interface Picked {
 export interface RoundsOptions {
   readonly after: string | undefined
   readonly signal: AbortSignal
+  readonly dryRun: boolean
   /** Events picked at most. */
   readonly pickedMax: number
   /** @returns undefined where nothing picks the event. */
@@ -40,10 +41,10 @@ const roundTextMax = 16 * 1024 * 1024
 
 export async function* readRounds(
   source: Source,
-  { after, signal, pickedMax, pick }: RoundsOptions,
+  { after, signal, dryRun, pickedMax, pick }: RoundsOptions,
 ): AsyncGenerator<Round> {
   let round = new OpenRound()
-  for await (const { events, bytes } of source.read({ after, signal })) {
+  for await (const { events, bytes, endsRound = false } of source.read({ after, signal, dryRun })) {
     round.bytes = bytes
     for (const event of events) {
       round.add(event, pick(event))
@@ -51,7 +52,7 @@ export async function* readRounds(
       yield round.close()
       round = new OpenRound(bytes)
     }
-    if (round.read > 0 && round.ageMs >= roundMs) {
+    if (round.read > 0 && (endsRound || round.ageMs >= roundMs)) {
       yield round.close()
       round = new OpenRound(bytes)
     }

@@ -91,6 +91,7 @@ export class Run {
     const rounds = readRounds(source, {
       after,
       signal: AbortSignal.any([signal, stop.signal]),
+      dryRun,
       pickedMax: this.#roundMax(),
       pick: (event) => this.#pick(event),
     })
