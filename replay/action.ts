@@ -13,11 +13,6 @@ export interface Action<Prepared = unknown> {
   readonly name: string
   /** Whether all that it touches is on this machine: anything else wants `--yes` where nobody can be asked. */
   readonly isLocal: boolean
-  /**
-   * Finds out where it acts, where that takes a look at the process around it: called before `name` and `isLocal`
-   * are asked for, of a dry run too. Connects to nothing.
-   */
-  locate?(): Promise<void>
   /** Whether acting twice on an event leaves what acting once does. What a killed run has done since its last checkpoint it does again. */
   readonly isIdempotent: boolean
   /** Most events that one call of `act` takes. */

@@ -18,6 +18,8 @@ type Builtin<Kind extends keyof PluginModules> = readonly [
 
 const sources: readonly Builtin<'source'>[] = [
   [/^history$|^postgres(ql)?:\/\/|^https?:\/\/|\.(db|sqlite3?)$/i, () => import('./sources/history.ts')],
+  [/^queue:/, () => import('./sources/queue.ts')],
+  [/^stream:/, () => import('./sources/stream.ts')],
   // Whatever is left is a file.
   [/(?:)/, () => import('./sources/json/json.ts')],
 ]

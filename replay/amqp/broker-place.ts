@@ -5,6 +5,7 @@ import type { PluginContext } from '../source.ts'
 
 /** Longest wait for a connection, or a channel of one. */
 export const connectTimeoutMs = 10_000
+const reconnectMs = 250
 
 export const brokerOption = {
   broker: 'URL of the broker, or several of one cluster; default: as all commands find it',
@@ -39,7 +40,8 @@ export class BrokerPlace {
   /** @throws BrokerError `BROKER_UNREACHABLE`, `BROKER_ACCESS_REFUSED`. TypeError for what is no URL of a broker. */
   async connect(): Promise<Broker> {
     const { runId, logger } = this.#context
-    const broker = connectBroker({ url: await this.locate(), name: `backstory replay ${runId}`, logger })
+    const name = `backstory replay ${runId}`
+    const broker = connectBroker({ url: await this.locate(), name, reconnectMs, logger })
     try {
       await broker.connected({ timeoutMs: connectTimeoutMs })
       return broker

@@ -1,6 +1,7 @@
 /** A queue of RabbitMQ: looked at, or emptied. */
-import { PluginOptions } from '../options.ts'
+
 import { BrokerPlace, brokerOption } from '../amqp/broker-place.ts'
+import { PluginOptions } from '../options.ts'
 import type { PluginTarget, Source, SourcePlugin } from '../source.ts'
 import { QueueSource } from './amqp/queue-source.ts'
 
@@ -12,8 +13,7 @@ export const source: SourcePlugin = {
     take: 'true takes each message out of the queue once it is done with; default false',
     limit: 'Most messages that are looked at, 1 to 65535; default 2000, and a queue with more is refused',
     prefetch: 'With take: messages in hand at a time, 2 to 65535; default 2000',
-    idle:
-      'With take: ends when nothing has come for so many seconds; default: with what was there when it began',
+    idle: 'With take: ends when nothing has come for so many seconds; default: with what was there when it began',
     returns: 'Refuses to look at a message that a quorum queue has taken back so often; default 10',
   },
   create: createQueueSource,

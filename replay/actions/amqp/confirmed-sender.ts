@@ -189,7 +189,8 @@ class Lane {
     for (const one of this.#open.values()) {
       if (one.replayed.position !== position || one.outcome !== undefined) continue
       const { exchange, routingKey } = one.replayed.message
-      const where = exchange === '' ? `queue ${routingKey}` : `exchange ${exchange} by ${JSON.stringify(routingKey)}`
+      const where =
+        exchange === '' ? `queue ${routingKey}` : `exchange ${exchange} by ${JSON.stringify(routingKey)}`
       one.outcome = new ActionFailure('refused', String(noRoute), `No queue took it: ${where}`)
       return
     }
@@ -255,5 +256,9 @@ function nacked(): ActionFailure {
 }
 
 function blocked(): ActionFailure {
-  return new ActionFailure('throttled', 'BROKER_BLOCKED', 'RabbitMQ takes no messages, short of memory or disk')
+  return new ActionFailure(
+    'throttled',
+    'BROKER_BLOCKED',
+    'RabbitMQ takes no messages, short of memory or disk',
+  )
 }

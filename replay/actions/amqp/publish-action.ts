@@ -24,7 +24,7 @@ export const publishOptions = {
  * @param kind - What the address names.
  * @throws TypeError for options that it cannot take.
  */
-export function createPublishAction(target: PluginTarget, kind: 'exchange' | 'queue'): Action {
+export async function createPublishAction(target: PluginTarget, kind: 'exchange' | 'queue'): Promise<Action> {
   const { address, context } = target
   const name = address.slice(kind.length + 1)
   if (name === '') throw new TypeError(`${address} names no ${kind}`)
@@ -43,6 +43,7 @@ export function createPublishAction(target: PluginTarget, kind: 'exchange' | 'qu
   }
   const overtake = options.flag('overtake') ?? false
   options.end()
+  await place.locate()
   return new PublishAction({ kind, name, place, message, overtake })
 }
 
@@ -81,15 +82,11 @@ class PublishAction implements Action<ReplayedMessage> {
 
   get name(): string {
     const { kind, name, place } = this.#options
-    return place.address === '' ? `${kind} ${name}` : `${kind} ${name} of ${place.address}`
+    return `${kind} ${name} of ${place.address}`
   }
 
   get isLocal(): boolean {
     return this.#options.place.isLocal
-  }
-
-  async locate(): Promise<void> {
-    await this.#options.place.locate()
   }
 
   prepare(event: ReplayEvent): ReplayedMessage {

@@ -19,7 +19,7 @@ import { ReplayError } from '../../errors.ts'
 import type { ReplayEvent } from '../../replay-event.ts'
 
 /** What a replayed message is told by. Its value is the run's id. */
-export const replayHeader = 'backstory-replay'
+const replayHeader = 'backstory-replay'
 /** The event's position in what it was read from. */
 export const positionHeader = 'backstory-replay-position'
 

@@ -65,8 +65,8 @@ export class QueueSource implements Source {
     const { place, take, limit, isLimited, idleMs } = this.#options
     this.#broker = await asked(() => place.connect(), unavailable)
     this.#waiting = await this.#requireUnused()
-    if (!take && isLimited) this.#waiting = Math.min(this.#waiting, limit)
-    return idleMs === undefined ? { events: this.#waiting } : {}
+    if (idleMs !== undefined) return {}
+    return { events: !take && isLimited ? Math.min(this.#waiting, limit) : this.#waiting }
   }
 
   async *read({ after, signal, dryRun = false }: ReadOptions): AsyncGenerator<SourcePage> {
@@ -87,8 +87,8 @@ export class QueueSource implements Source {
   }
 
   async *#look(after: string | undefined, signal: AbortSignal): AsyncGenerator<SourcePage> {
-    const { queue, limit, returnsMax } = this.#options
-    const end = this.#waiting
+    const { queue, limit, isLimited, returnsMax } = this.#options
+    const end = isLimited ? Math.min(this.#waiting, limit) : this.#waiting
     if (end > limit) {
       throw invalid(
         `Queue ${queue} has ${end} messages, and ${limit} are looked at: \`limit\` looks at the first so many, ` +
@@ -104,7 +104,8 @@ export class QueueSource implements Source {
         await this.#awaitSome(arrivals, { signal, isFull: false })
         const held = arrivals.take(pageMax)
         if (held.length === 0) {
-          if (arrivals.channel.isOpen && (await this.#isEmpty(arrivals))) return this.#requireSame(mark, position)
+          if (arrivals.channel.isOpen && (await this.#isEmpty(arrivals)))
+            return this.#requireSame(mark, position)
           yield this.#page([])
           continue
         }
