@@ -8,10 +8,8 @@ export type ReplayErrorCode =
   | 'REPLAY_EVENT_UNREADABLE'
   | 'REPLAY_PLAN_INVALID'
   | 'REPLAY_RUN_BUSY'
-  | 'REPLAY_RUN_NOT_FOUND'
   | 'REPLAY_SOURCE_INVALID'
   | 'REPLAY_SOURCE_UNAVAILABLE'
-  | 'REPLAY_TOO_MANY_FAILURES'
 
 /** What keeps a replay, or an event of it, from being done. `cause` holds the error of the library or service. */
 export class ReplayError extends Error {

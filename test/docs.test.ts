@@ -16,7 +16,7 @@ const read = (path: string) => readFile(join(repository, path), 'utf8')
 
 async function sources(): Promise<string> {
   const files: string[] = []
-  for (const folder of ['events', 'broker', 'publisher', 'history', 'consumers', 'health']) {
+  for (const folder of ['events', 'broker', 'publisher', 'history', 'consumers', 'health', 'replay']) {
     for (const file of await readdir(join(repository, folder), { recursive: true })) {
       if (file.endsWith('.ts') && !/\.(test|contract|fixture)\.ts$/.test(file))
         files.push(`${folder}/${file}`)
@@ -47,7 +47,7 @@ test('the README lists every error code, and none that there is not', async () =
     [
       ...readme
         .slice(readme.indexOf('## Error codes'))
-        .matchAll(/`((?:BROKER|PUBLISH|HISTORY|EVENT|PATTERN|CONSUMER|HEALTH)_[A-Z_]+)`/g),
+        .matchAll(/`((?:BROKER|PUBLISH|HISTORY|EVENT|PATTERN|CONSUMER|HEALTH|REPLAY)_[A-Z_]+)`/g),
     ].map(([, code]) => code!),
   )
   const unions = (await sources()).match(/export type \w+ErrorCode =[^;]*?(?=\n\n)/g)!.join('\n')
