@@ -7,7 +7,7 @@
 import { invalid } from './invalid.ts'
 
 /** What stands between braces. */
-export class WrittenObject {
+class WrittenObject {
   readonly members: readonly (readonly [name: string, value: unknown])[]
 
   constructor(members: readonly (readonly [string, unknown])[]) {
