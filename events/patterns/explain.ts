@@ -32,7 +32,7 @@ export function explainAlternatives(
   const failed: PatternFinding[] = []
   for (const [index, { fields, tree }] of alternatives.entries()) {
     const findings = fields.map((field) => ({ ...explainField(field, event), alternative: index + 1 }))
-    if (matchesTree(tree, event)) return findings.map((finding) => ({ ...finding, matched: true }))
+    if (matchesTree(tree, event)) return findings.map(asPartOfMatch)
     failed.push(...findings)
     if (findings.every(({ matched }) => matched)) {
       const reason = 'each field matches, but in different elements of one array'
@@ -40,6 +40,13 @@ export function explainAlternatives(
     }
   }
   return failed
+}
+
+/** In an array, `exists: false` may be about one element only, while others have the field. */
+function asPartOfMatch(finding: PatternFinding): PatternFinding {
+  if (finding.matched) return finding
+  const reason = 'it is missing from the element in which the fields before it matched'
+  return { ...finding, matched: true, reason }
 }
 
 function explainField({ names, tests }: Field, event: object): Omit<PatternFinding, 'alternative'> {

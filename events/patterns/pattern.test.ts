@@ -108,6 +108,18 @@ test('a rule set takes compiled patterns only', () => {
   assert.throws(() => compilePatterns([raw]), { name: 'TypeError', message: /`patterns\[0\]`/ })
 })
 
+test('a field that is missing from the one element that counts is explained so', () => {
+  const pattern = compilePattern({ items: { sku: ['A'], void: [{ exists: false }] } })
+  const findings = pattern.explain({ items: [{ sku: 'B', void: 1 }, { sku: 'A' }] })
+  assert.deepEqual(
+    findings.map(({ path, matched, reason }) => [path, matched, reason]),
+    [
+      ['items.sku', true, '"A" is in the list'],
+      ['items.void', true, 'it is missing from the element in which the fields before it matched'],
+    ],
+  )
+})
+
 test('an explanation shortens what is long and names five values at most', () => {
   const [finding] = compilePattern({ a: ['x'] }).explain({ a: ['y'.repeat(1_000), 1, 2, 3, 4, 5, 6, {}] })
   assert.match(finding!.reason, /^expected "x"; the event has "y{99}…, 1, 2, 3, 4, an object and 2 more$/)
