@@ -63,6 +63,10 @@ export class RuleRun {
     return [...this.#held]
   }
 
+  get heldKeys(): number {
+    return this.#held.size
+  }
+
   /**
    * Resolves when all of the work is done, or has failed.
    *

@@ -17,7 +17,8 @@ export interface RunOptions
   keyOf(event: ReplayEvent): string | undefined
   /** One for each rule. */
   pace(): Pace
-  isTooMany(failed: number, picked: number): boolean
+  /** @param seen - Events that were picked, or could not be read. */
+  isTooMany(failed: number, seen: number): boolean
 }
 
 /** Events that are picked before a share of failures says anything. */
@@ -49,11 +50,11 @@ export function resolveOptions(options: ReplayOptions): RunOptions {
   }
 }
 
-function failureLimit(max: number | string): (failed: number, picked: number) => boolean {
+function failureLimit(max: number | string): (failed: number, seen: number) => boolean {
   const share = /^(\d+(?:\.\d+)?)%$/.exec(String(max))?.[1]
   if (share !== undefined && Number(share) <= 100) {
     const part = Number(share) / 100
-    return (failed, picked) => picked >= shareFrom && failed > picked * part
+    return (failed, seen) => seen >= shareFrom && failed > seen * part
   }
   if (typeof max === 'number' && max >= 0) return (failed) => failed > max
   throw new TypeError(`Expected \`maxFailures\` to be a number or a share up to 100%, got ${max}`)

@@ -15,6 +15,8 @@ import type { RunState } from './run-folder.ts'
 import type { RunOptions } from './run-options.ts'
 import { Tally } from './tally.ts'
 
+/** Keys that wait behind a failed event, of a rule: all of them are in memory, and in each checkpoint. */
+const heldKeysMax = 100_000
 /** Events in a round: several batches for each lane, and no more than memory likes. */
 const roundEvents = { least: 1_000, most: 10_000, batchesPerLane: 4 }
 
@@ -66,6 +68,7 @@ export class Run {
   async go({ state, actions: states }: StateToGoOnFrom): Promise<ReplayReport> {
     const { source, rules, dryRun, checkpoints } = this.#options
     const actions = dryRun ? [] : rules.map(({ action }) => action)
+    const closeAll = () => Promise.allSettled([source, ...actions].map(async (one) => await one.close()))
     try {
       this.#size = await source.open()
       for (const [rule, action] of actions.entries()) await action.open({ state: states[rule] })
@@ -73,15 +76,15 @@ export class Run {
         checkpoints?.folder.openFailures({ pass: checkpoints.pass ?? 1, bytes: state?.failureBytes ?? 0 })
       }
       const ended = await this.#rounds(state?.token)
-      return reportOf(this.#options, {
-        ended,
-        startedAt: this.#startedAt,
-        tally: this.#tally.state,
-        bytes: this.#bytes,
-      })
-    } finally {
-      // What went wrong before is what is told.
-      await Promise.allSettled([source, ...actions].map(async (one) => await one.close()))
+      const { tally, bytes } = { tally: this.#tally.state, bytes: this.#bytes }
+      const report = reportOf(this.#options, { ended, startedAt: this.#startedAt, tally, bytes })
+      const failed = (await closeAll()).find(({ status }) => status === 'rejected')
+      if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
+      return report
+    } catch (error) {
+      // What went wrong first is what is told. Closing again does nothing.
+      await closeAll()
+      throw error
     }
   }
 
@@ -104,8 +107,9 @@ export class Run {
         // It is looked at when this round is done.
         next.catch(() => {})
         await this.#actOn(round)
-        const { failedEvents, picked } = this.#tally
-        if (isTooMany(failedEvents, picked)) return 'too-many-failures'
+        const { failedEvents, picked, unreadable } = this.#tally
+        const isHeldUp = this.#ruleRuns.some(({ heldKeys }) => heldKeys > heldKeysMax)
+        if (isHeldUp || isTooMany(failedEvents, picked + unreadable)) return 'too-many-failures'
         // A page may hold many rounds more.
         if (signal.aborted) return 'interrupted'
       }
