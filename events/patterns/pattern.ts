@@ -5,7 +5,7 @@
  * fields do not matter.
  */
 import { explainAlternatives, type PatternFinding } from './explain.ts'
-import { type CompiledAlternative, compileAlternative, type Node } from './field-tree.ts'
+import { type CompiledAlternative, compileAlternative } from './field-tree.ts'
 import { isObject } from './json-object.ts'
 import { matchesTree } from './match-tree.ts'
 import { parsePattern } from './parse.ts'
@@ -37,19 +37,18 @@ export interface Pattern {
 /** @internal A pattern with what a rule set is made of. */
 export class CompiledPattern implements Pattern {
   readonly alternatives: readonly CompiledAlternative[]
-  readonly #first: Node
-  readonly #isOnly: boolean
 
   constructor(pattern: unknown) {
     this.alternatives = parsePattern(pattern).map(compileAlternative)
-    this.#first = this.alternatives[0]!.tree
-    this.#isOnly = this.alternatives.length === 1
   }
 
   matches(event: unknown): boolean {
     if (!isObject(event)) return false
-    if (matchesTree(this.#first, event)) return true
-    return !this.#isOnly && this.alternatives.some(({ tree }) => matchesTree(tree, event))
+    const { alternatives } = this
+    for (let index = 0; index < alternatives.length; index++) {
+      if (matchesTree(alternatives[index]!.tree, event)) return true
+    }
+    return false
   }
 
   explain(event: unknown): readonly PatternFinding[] {
