@@ -6,6 +6,7 @@
  * queue. An event that fails holds those of its key that come after it, in later rounds too, unless the order is
  * `none`: acted on alone they would undo its retry.
  */
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Action, ActionFailure, type Outcome } from '../action.ts'
 import { ReplayError } from '../errors.ts'
@@ -75,6 +76,8 @@ export class RuleRun {
   async act(work: readonly Work[], signal: AbortSignal): Promise<void> {
     // One lane's error ends the others.
     const lanes = new AbortController()
+    // Each lane's request listens to it.
+    setMaxListeners(0, lanes.signal)
     const runs = this.#lanesOf(work).map(async (lane) => {
       try {
         await this.#run(lane, { lanes: lanes.signal, waits: AbortSignal.any([signal, lanes.signal]) })
