@@ -20,6 +20,7 @@ const sources: readonly Builtin<'source'>[] = [
   [/^history$|^postgres(ql)?:\/\/|^https?:\/\/|\.(db|sqlite3?)$/i, () => import('./sources/history.ts')],
   [/^queue:/, () => import('./sources/queue.ts')],
   [/^stream:/, () => import('./sources/stream.ts')],
+  [/^dynamodb:/, () => import('./sources/dynamodb.ts')],
   // Whatever is left is a file.
   [/(?:)/, () => import('./sources/json/json.ts')],
 ]
@@ -29,6 +30,10 @@ const actions: readonly Builtin<'action'>[] = [
   [/^files:./, () => import('./actions/files.ts')],
   [/^exchange:/, () => import('./actions/exchange.ts')],
   [/^queue:/, () => import('./actions/queue.ts')],
+  [/^https?:\/\//i, () => import('./actions/http.ts')],
+  [/^lambda:/, () => import('./actions/lambda.ts')],
+  [/^eventbridge:/, () => import('./actions/eventbridge.ts')],
+  [/^dynamodb:/, () => import('./actions/dynamodb.ts')],
 ]
 
 const builtin = { source: sources, action: actions }
