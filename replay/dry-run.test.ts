@@ -5,7 +5,6 @@ import { createServer } from 'node:http'
 import { type AddressInfo, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { ActionPlugin } from './action.ts'
 import { action as dynamodb } from './actions/dynamodb.ts'
 import { action as eventbridge } from './actions/eventbridge.ts'
 import { action as http } from './actions/http.ts'
@@ -17,7 +16,11 @@ import { replay } from './replay.ts'
 
 useStubCredentials()
 
-type Case = readonly [name: string, plugin: ActionPlugin, address: (endpoint: string) => string]
+type Case = readonly [
+  name: string,
+  plugin: Parameters<typeof actionOf>[0],
+  address: (endpoint: string) => string,
+]
 
 const cases: readonly Case[] = [
   ['lambda', lambda, () => 'lambda:orders'],

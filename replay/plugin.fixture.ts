@@ -1,34 +1,33 @@
-/** What a plugin is made with, in tests. */
-import { silentLogger } from '../events/index.ts'
-import type { Action, ActionPlugin } from './action.ts'
+/** Sources and actions as their plugins make them, in tests. */
+import type { Action } from './action.ts'
 import { JsonEvent } from './json-event.ts'
+import { pluginTarget } from './plugin-target.fixture.ts'
 import type { ReplayEvent } from './replay-event.ts'
-import type { PluginContext, PluginTarget, Source, SourcePlugin } from './source.ts'
+import type { PluginTarget, Source } from './source.ts'
 
 export interface Given {
   readonly options?: Readonly<Record<string, unknown>>
   readonly settings?: Readonly<Record<string, string>>
 }
 
-export function actionOf(plugin: ActionPlugin, address: string, given: Given = {}): Action {
+export function actionOf(
+  plugin: { create(target: PluginTarget): Action },
+  address: string,
+  given: Given = {},
+): Action {
   return plugin.create(targetOf(address, given))
 }
 
-export function sourceOf(plugin: SourcePlugin, address: string, given: Given = {}): Source {
+export function sourceOf(
+  plugin: { create(target: PluginTarget): Source },
+  address: string,
+  given: Given = {},
+): Source {
   return plugin.create(targetOf(address, given))
 }
 
 function targetOf(address: string, { options = {}, settings = {} }: Given): PluginTarget {
-  const context: PluginContext = {
-    runId: 'run-7',
-    cwd: process.cwd(),
-    logger: silentLogger,
-    setting: (name) => settings[name],
-    brokers: async () => [],
-    stdin: process.stdin,
-    output: { async write() {} },
-  }
-  return { address, options, context }
+  return pluginTarget(address, { options, runId: 'run-7', setting: (name) => settings[name] })
 }
 
 /** @param text - JSON, or a value that is said in JSON. */

@@ -25,7 +25,7 @@ import { PluginOptions } from '../options.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { PluginTarget } from '../source.ts'
 
-export const action: ActionPlugin = {
+export const action = {
   address: 'dynamodb:TABLE',
   summary: 'Puts, inserts or deletes an item of a DynamoDB table for each event',
   options: {
@@ -34,7 +34,7 @@ export const action: ActionPlugin = {
     timeoutMs: 'Longest wait for an answer in milliseconds; default: 30000',
   },
   create: createDynamoAction,
-}
+} satisfies ActionPlugin
 
 /** Of `BatchWriteItem`. */
 const batchMax = 25

@@ -28,7 +28,7 @@ import { PluginOptions } from '../options.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { PluginTarget } from '../source.ts'
 
-export const action: ActionPlugin = {
+export const action = {
   address: 'eventbridge:BUS',
   summary: 'Puts events on a bus of Amazon EventBridge; BUS is its name or ARN',
   options: {
@@ -37,7 +37,7 @@ export const action: ActionPlugin = {
     timeoutMs: 'Longest wait for an answer in milliseconds; default: 30000',
   },
   create: createEventBridgeAction,
-}
+} satisfies ActionPlugin
 
 /** Of a request. */
 const entriesMax = 10

@@ -24,7 +24,7 @@ import { PluginOptions } from '../options.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { PluginContext, PluginTarget } from '../source.ts'
 
-export const action: ActionPlugin = {
+export const action = {
   address: 'http://…, https://…',
   summary: 'Sends each event to a URL, with an idempotency key, signed if asked',
   options: {
@@ -36,7 +36,7 @@ export const action: ActionPlugin = {
     timeoutMs: 'Longest wait for an answer in milliseconds; default: 30000',
   },
   create: createHttpAction,
-}
+} satisfies ActionPlugin
 
 function createHttpAction(target: PluginTarget): Action {
   const { address, context } = target

@@ -20,7 +20,7 @@ import { PluginOptions } from '../options.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { PluginTarget } from '../source.ts'
 
-export const action: ActionPlugin = {
+export const action = {
   address: 'lambda:FUNCTION',
   summary: 'Invokes a function of AWS Lambda; FUNCTION is its name or ARN',
   options: {
@@ -35,7 +35,7 @@ export const action: ActionPlugin = {
     timeoutMs: 'Longest wait for an answer in milliseconds; default: 910000 for wait, 30000 for event',
   },
   create: createLambdaAction,
-}
+} satisfies ActionPlugin
 
 /** In bytes, as Lambda has it: 1 MB is 1,024 KB. */
 const payloadMax = { wait: 6 * 1024 * 1024, event: 1024 * 1024 }

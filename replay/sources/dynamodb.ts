@@ -29,7 +29,7 @@ import { PluginOptions } from '../options.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { PluginTarget, Source, SourcePage, SourcePlugin, SourceSize } from '../source.ts'
 
-export const source: SourcePlugin = {
+export const source = {
   address: 'dynamodb:TABLE',
   summary: 'A table of DynamoDB: all of it, or some of its partitions in order',
   options: {
@@ -40,7 +40,7 @@ export const source: SourcePlugin = {
     timeoutMs: 'Longest wait for an answer in milliseconds; default: 30000',
   },
   create: createDynamoSource,
-}
+} satisfies SourcePlugin
 
 /** Tries of a request: nobody else does it for a source. About half a minute of throttling. */
 const maxAttempts = 10
