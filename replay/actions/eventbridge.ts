@@ -10,7 +10,6 @@ import type {
   PutEventsRequestEntry,
   PutEventsResultEntry,
 } from '@aws-sdk/client-eventbridge'
-import type { Logger } from '../../events/index.ts'
 import { type Action, ActionFailure, type ActionPlugin, type Outcome, type PlannedWrite } from '../action.ts'
 import { awsFailure, kindOfCode } from '../aws/aws-failure.ts'
 import { type AwsAddress, awsOptions, clientConfig, readAwsOptions } from '../aws/aws-options.ts'
@@ -53,14 +52,13 @@ function createEventBridgeAction(target: PluginTarget): Action {
   const mapping = readMapping(options)
   const timeoutMs = options.whole('timeoutMs', { min: 1, max: 2_000_000 }) ?? 30_000
   options.end()
-  return new EventBridgeAction(aws, { bus, mapping, timeoutMs, logger: context.logger })
+  return new EventBridgeAction(aws, { bus, mapping, timeoutMs })
 }
 
 interface EventBridgeOptions {
   readonly bus: string
   readonly mapping: EventBridgeMapping
   readonly timeoutMs: number
-  readonly logger: Logger
 }
 
 interface Entry {
@@ -117,14 +115,13 @@ class EventBridgeAction implements Action<Entry> {
     this.#PutEvents = PutEventsCommand
     const client = new EventBridgeClient(clientConfig(this.#aws, this.#options))
     this.#client = client
-    const { bus, logger } = this.#options
+    const { bus } = this.#options
     await askService(this.name, async () => {
       try {
         await client.send(new DescribeEventBusCommand({ Name: bus }))
       } catch (error) {
-        // Who may put events need not be allowed to look at the bus.
+        // Who may put events need not be allowed to look at the bus: then the first of them tells.
         if ((error as Error).name !== 'AccessDeniedException') throw error
-        logger.info('replay.bus.unseen', { action: this.name })
       }
     })
   }
