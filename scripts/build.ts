@@ -6,9 +6,8 @@
 import { spawnSync } from 'node:child_process'
 import { chmodSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openapi } from '../history/feed/openapi.ts'
-import { planSchema } from '../replay/plan/plan-schema.ts'
-import { reportSchema } from '../replay/report/report-schema.ts'
+import { openapi } from '../history/index.ts'
+import { planSchema, reportSchema } from '../replay/index.ts'
 
 const root = join(import.meta.dirname, '..')
 const dist = join(root, 'dist')
