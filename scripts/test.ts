@@ -2,8 +2,8 @@
  * The test runner behind `npm test` and `npm run test:long`.
  *
  * Node 20 finds no .ts tests by itself. This collects them, starts one RabbitMQ for all of them, never the
- * user's own where a private one can be started, and one PostgreSQL for those that name it, and hands back
- * node's exit code. Nothing is printed after node's summary, so that the output ends with it.
+ * user's own where a private one can be started, and one PostgreSQL and one MariaDB for those that name them, and
+ * hands back node's exit code. Nothing is printed after node's summary, so that the output ends with it.
  *
  *     npm test                        all but the long ones
  *     npm test -- topology recorder   the files whose path holds one of the words
@@ -17,6 +17,7 @@ import { parseArgs } from 'node:util'
 import { BrokerError } from '../broker/index.ts'
 import { ServiceError } from './services/errors.ts'
 import { type FoundBroker, findBroker } from './services/find-broker.ts'
+import { findOrInstallMariadb } from './services/private-mariadb.ts'
 import { findOrInstallPostgres } from './services/private-postgres.ts'
 import { prepareRabbitmq4 } from './services/rabbitmq-4.ts'
 
@@ -54,12 +55,18 @@ async function main(): Promise<number> {
   }
   const broker = files.some(mayNeedBroker) ? await startBroker(values) : undefined
   if (broker === null) return 1
-  const postgres = files.some(needsPostgres) ? await startPostgres() : undefined
+  const postgres = files.some((file) => names(file, /postgres/i)) ? await startPostgres() : undefined
+  const mariadb = files.some((file) => names(file, /mariadb/i)) ? await startMariadb() : undefined
   try {
-    if (postgres === null) return 1
-    return await runTests(files, { long, brokerUrl: broker?.url, postgresUrl: postgres?.url })
+    if (postgres === null || mariadb === null) return 1
+    return await runTests(files, {
+      long,
+      brokerUrl: broker?.url,
+      postgresUrl: postgres?.url,
+      mariadbUrl: mariadb?.url,
+    })
   } finally {
-    await Promise.all([broker?.close(), postgres?.stop()])
+    await Promise.all([broker?.close(), postgres?.stop(), mariadb?.stop()])
   }
 }
 
@@ -101,16 +108,31 @@ async function startBroker({ rabbitmq }: { rabbitmq?: string }): Promise<FoundBr
   }
 }
 
-function needsPostgres(file: string): boolean {
-  return /postgres/i.test(readFileSync(join(root, file), 'utf8'))
+function names(file: string, service: RegExp): boolean {
+  return service.test(readFileSync(join(root, file), 'utf8'))
+}
+
+interface StartedService {
+  readonly url: string
+  stop(): Promise<void>
+}
+
+async function startPostgres(): Promise<StartedService | null> {
+  return await startService(process.env.BACKSTORY_TEST_POSTGRES, findOrInstallPostgres)
+}
+
+async function startMariadb(): Promise<StartedService | null> {
+  return await startService(process.env.BACKSTORY_TEST_MARIADB, findOrInstallMariadb)
 }
 
 /** The server that the environment names is used as it is: each test makes a database of its own. */
-async function startPostgres(): Promise<{ url: string; stop(): Promise<void> } | null> {
-  const url = process.env.BACKSTORY_TEST_POSTGRES
+async function startService(
+  url: string | undefined,
+  start: (options: { say: (line: string) => void }) => Promise<StartedService>,
+): Promise<StartedService | null> {
   if (url !== undefined) return { url, async stop() {} }
   try {
-    return await findOrInstallPostgres({ say })
+    return await start({ say })
   } catch (error) {
     if (!(error instanceof ServiceError)) throw error
     say(`${error.message}\n(${error.code})`)
@@ -124,12 +146,19 @@ async function runTests(
     long,
     brokerUrl,
     postgresUrl,
-  }: { long: boolean; brokerUrl: string | undefined; postgresUrl: string | undefined },
+    mariadbUrl,
+  }: {
+    long: boolean
+    brokerUrl: string | undefined
+    postgresUrl: string | undefined
+    mariadbUrl: string | undefined
+  },
 ): Promise<number> {
   const env: NodeJS.ProcessEnv = { ...process.env }
   if (brokerUrl === undefined) delete env.BACKSTORY_TEST_BROKER
   else env.BACKSTORY_TEST_BROKER = brokerUrl
   if (postgresUrl !== undefined) env.BACKSTORY_TEST_POSTGRES = postgresUrl
+  if (mariadbUrl !== undefined) env.BACKSTORY_TEST_MARIADB = mariadbUrl
   delete env.BACKSTORY_BROKER
   delete env.BACKSTORY_HISTORY
   const kind = long ? 'long' : 'usual'

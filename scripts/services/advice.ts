@@ -41,6 +41,18 @@ export function postgresAdvice(system: System = thisSystem()): string {
   ].join('\n')
 }
 
+/** The same for MariaDB's server, which only tests start. */
+export function mariadbAdvice(system: System = thisSystem()): string {
+  const sudo = system.isRoot ? '' : 'sudo '
+  return [
+    ...(isDebian(system)
+      ? ['Install it:', ...indented([`${sudo}apt-get install -y mariadb-server`])]
+      : ['Install MariaDB with its server, as your system has it.']),
+    'Or name one that runs, with a user that may make databases:',
+    ...indented(['export BACKSTORY_TEST_MARIADB=mysql://user:password@host:3306']),
+  ].join('\n')
+}
+
 export function isDebian({ platform, distributions }: System): boolean {
   return platform === 'linux' && distributions.some((name) => name === 'debian' || name === 'ubuntu')
 }

@@ -29,7 +29,7 @@ export function mayInstallByApt(system: System = thisSystem()): boolean {
 }
 
 /** The packages that may be installed. */
-export type AptPackage = 'rabbitmq-server' | 'postgresql' | 'debootstrap' | 'python3-pika'
+export type AptPackage = 'rabbitmq-server' | 'postgresql' | 'mariadb-server' | 'debootstrap' | 'python3-pika'
 
 /**
  * Resolves when the package is installed; a minute or two.
