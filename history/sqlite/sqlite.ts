@@ -14,17 +14,19 @@ import { HistoryError } from '../errors.ts'
 export interface SqliteDatabase extends Database.Database {}
 
 /**
- * Opens a SQLite file in WAL mode, every commit synced.
+ * Opens a SQLite file, in WAL mode where it is ours, every commit synced.
  *
  * @param options.readonly - Opens what is there, for reading. Default false: makes file and folder.
+ * @param options.isOurs - False for a file of others: it has to be there, and keeps its journal mode. Default true.
  * @throws HistoryError `HISTORY_NOT_FOUND` no file to read; `HISTORY_CORRUPT` no SQLite file, or a
  *   damaged one; `HISTORY_UNAVAILABLE` the file system refuses; `HISTORY_DRIVER_MISSING`.
  */
 export async function openSqlite(
   path: string,
-  { readonly = false }: { readonly?: boolean } = {},
+  { readonly = false, isOurs = true }: { readonly?: boolean; isOurs?: boolean } = {},
 ): Promise<SqliteDatabase> {
   const Driver = await loadDriver()
+  const isMade = isOurs && !readonly
   if (readonly && !existsSync(path)) {
     throw new HistoryError(
       'HISTORY_NOT_FOUND',
@@ -32,11 +34,11 @@ export async function openSqlite(
     )
   }
   try {
-    if (!readonly) await mkdir(dirname(path), { recursive: true })
+    if (isMade) await mkdir(dirname(path), { recursive: true })
     await checkLength(path)
-    const database = new Driver(path, { readonly, fileMustExist: readonly, timeout: busyTimeoutMs })
+    const database = new Driver(path, { readonly, fileMustExist: !isMade, timeout: busyTimeoutMs })
     database.pragma('synchronous = FULL')
-    if (!readonly) {
+    if (isMade) {
       database.pragma('journal_mode = WAL')
       database.pragma(`wal_autocheckpoint = ${checkpointPages}`)
     }
