@@ -34,6 +34,7 @@ const actions: readonly Builtin<'action'>[] = [
   [/^lambda:/, () => import('./actions/lambda.ts')],
   [/^eventbridge:/, () => import('./actions/eventbridge.ts')],
   [/^dynamodb:/, () => import('./actions/dynamodb.ts')],
+  [/^sqlite:|^(postgres(ql)?|mysql|mariadb|sqlserver|mssql):\/\//i, () => import('./actions/sql/sql.ts')],
 ]
 
 const builtin = { source: sources, action: actions }

@@ -1,0 +1,77 @@
+/** The address of a database server: `mysql://user:password@host:3306/database?ca=ca.pem`. */
+import { readFileSync } from 'node:fs'
+import { isIPv6 } from 'node:net'
+import { resolve } from 'node:path'
+import type { PluginContext } from '../../source.ts'
+
+export interface ServerAddress {
+  /** Without user, password and options. */
+  readonly shown: string
+  readonly isLocal: boolean
+  readonly host: string
+  readonly port: number
+  readonly user: string | undefined
+  readonly password: string | undefined
+  readonly database: string | undefined
+  /** Those of the query, by name. */
+  readonly parameters: Readonly<Record<string, string>>
+}
+
+/**
+ * @param options.password - The setting that holds it where the address does not.
+ * @param options.parameters - Those it may have.
+ * @throws TypeError for what is none; it does not repeat the address.
+ */
+export function parseServerAddress(
+  address: string,
+  {
+    port,
+    password,
+    parameters,
+    context,
+  }: { port: number; password: string; parameters: readonly string[]; context: PluginContext },
+): ServerAddress {
+  const scheme = address.slice(0, address.indexOf(':'))
+  if (!URL.canParse(address))
+    throw new TypeError(`Expected a URL such as ${scheme}://user:password@host:${port}/database`)
+  const url = new URL(address)
+  const query = Object.fromEntries(url.searchParams)
+  const surplus = Object.keys(query).find((name) => !parameters.includes(name))
+  if (surplus !== undefined)
+    throw new TypeError(`A ${scheme}:// address has no \`${surplus}\`, only ${parameters.join(', ')}`)
+  const host = decodeURIComponent(url.hostname.replace(/^\[|\]$/g, ''))
+  return {
+    shown: `${scheme}://${url.host}${url.pathname}`,
+    isLocal: isThisMachine(host),
+    host: host === '' ? 'localhost' : host,
+    port: url.port === '' ? port : Number(url.port),
+    user: decodeURIComponent(url.username) || undefined,
+    password: decodeURIComponent(url.password) || context.setting(password),
+    database: decodeURIComponent(url.pathname.slice(1)) || undefined,
+    parameters: query,
+  }
+}
+
+/** An empty host is a socket, or this machine. */
+export function isThisMachine(host: string): boolean {
+  if (host === '' || host.startsWith('/') || host.toLowerCase() === 'localhost') return true
+  return /^127(\.\d{1,3}){3}$/.test(host) || (isIPv6(host) && /^[0:]+:0*1$/.test(host))
+}
+
+/** @throws TypeError where it is neither. */
+export function flagParameter({ parameters }: ServerAddress, name: string): boolean | undefined {
+  const value = parameters[name]
+  if (value === undefined) return undefined
+  if (value === 'true' || value === 'false') return value === 'true'
+  throw new TypeError(`Expected \`${name}\` of the address to be true or false`)
+}
+
+/** The file that it names. @throws What reading it throws. */
+export function fileParameter(
+  { parameters }: ServerAddress,
+  name: string,
+  { cwd }: { cwd: string },
+): Buffer | undefined {
+  const path = parameters[name]
+  return path === undefined ? undefined : readFileSync(resolve(cwd, path))
+}
