@@ -396,7 +396,7 @@ export function sqlStorageContract(name: string, openPlace: (t: TestContext) => 
 
 /** The action, not opened. */
 export function create(
-  place: Pick<SqlPlace, 'address' | 'drivers'>,
+  place: Pick<SqlPlace, 'address' | 'drivers'> & { readonly settings?: Readonly<Record<string, string>> },
   options: Record<string, unknown>,
 ): Action<readonly unknown[]> {
   const target: PluginTarget = {
@@ -406,7 +406,7 @@ export function create(
       runId: 'test',
       cwd: '/',
       logger: silentLogger,
-      setting: () => undefined,
+      setting: (name) => place.settings?.[name],
       brokers: async () => [],
       history: async () => 'history.db',
       stdin: process.stdin,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import Database from 'better-sqlite3'
+import { openSqlite, type SqliteDatabase } from '../../../history/index.ts'
 import {
   act,
   allDone,
@@ -122,10 +122,11 @@ test('what is to be done is known without a server, and without the secrets of i
       assert.equal(create({ address: `${scheme}://${host}/shop` }, { columns: { id: '$.id' } }).isLocal, true)
 })
 
-async function openPlace(t: TestContext): Promise<SqlPlace & { database: Database.Database }> {
+async function openPlace(t: TestContext): Promise<SqlPlace & { database: SqliteDatabase }> {
   const folder = mkdtempSync(join(tmpdir(), 'backstory-sqlite-'))
   const path = join(folder, 'shop.db')
-  const database = new Database(path)
+  const database = await openSqlite(path)
+  database.pragma('journal_mode = DELETE')
   t.after(() => {
     database.close()
     rmSync(folder, { recursive: true, force: true })
@@ -135,7 +136,6 @@ async function openPlace(t: TestContext): Promise<SqlPlace & { database: Databas
     if (kind === 'boolean') return `CASE ${column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END`
     return `CAST(${column} AS TEXT)`
   }
-  database.exec('PRAGMA user_version = 0')
   return {
     address: `sqlite:${path}`,
     database,
