@@ -29,7 +29,14 @@ export function mayInstallByApt(system: System = thisSystem()): boolean {
 }
 
 /** The packages that may be installed. */
-export type AptPackage = 'rabbitmq-server' | 'postgresql' | 'mariadb-server' | 'debootstrap' | 'python3-pika'
+export type AptPackage =
+  | 'debootstrap'
+  | 'jq'
+  | 'mariadb-server'
+  | 'postgresql'
+  | 'python3-pika'
+  | 'rabbitmq-server'
+  | 'sqlite3'
 
 /**
  * Resolves when the package is installed; a minute or two.
