@@ -70,6 +70,14 @@ export async function findPlugin<Kind extends keyof PluginModules>(
   return (await loadBuiltin())[kind]
 }
 
+/** Every built-in one, in the order in which addresses are looked for. */
+export async function builtinPlugins<Kind extends keyof PluginModules>(
+  kind: Kind,
+): Promise<PluginModules[Kind][]> {
+  const all = builtin[kind] as readonly Builtin<Kind>[]
+  return await Promise.all(all.map(async ([, load]) => (await load())[kind]))
+}
+
 function isPlugin(value: unknown): boolean {
   return typeof (value as { create?: unknown } | null | undefined)?.create === 'function'
 }

@@ -212,6 +212,13 @@ test('what cannot be is refused in one line that says what to do, with 2', async
   assert.deepEqual(runs(), [])
 })
 
+test('--list tells every source and action with its options', async (t) => {
+  const { code, stdout } = await runCli(['replay', '--list'], { cwd: tempFolder(t) })
+  assert.equal(code, 0)
+  for (const told of ['print', 'history,', 'sqlite:', 'lambda:FUNCTION', 'columns'])
+    assert.ok(stdout.includes(told), told)
+})
+
 test('a plan of every member is a plan by its schema', () => {
   assert.deepEqual(Object.keys(planSchema.properties).sort(), [
     '$schema',

@@ -5,6 +5,7 @@ import { defineCommand } from '../command.ts'
 import { confirm } from '../confirm.ts'
 import { exitCodeOf } from '../errors.ts'
 import { type ChosenRun, chooseRun } from '../replay/chosen-run.ts'
+import { listPlugins } from '../replay/list-plugins.ts'
 import { pluginContext, pluginLoader } from '../replay/plugin-context.ts'
 import { requireReportNames, tellReport } from '../replay/tell-report.ts'
 import { planOptions } from '../replay/typed-plan.ts'
@@ -32,6 +33,7 @@ export const replayCommand = defineCommand({
       describe: 'Where runs keep what they need to go on',
       defaultDescription: '.backstory/replays',
     },
+    list: { type: 'flag', describe: 'List every source and action, with its options, and do nothing' },
     yes: { type: 'flag', alias: 'y', describe: 'Write to what is not on this machine without asking' },
   },
   examples: [
@@ -39,8 +41,10 @@ export const replayCommand = defineCommand({
     ['replay --from orders.jsonl --to sqlite:orders.db --to-option table=orders --dry-run', 'See it first'],
     ['replay --plan plan.yaml --report report.json --report junit.xml --yes', 'In a pipeline'],
     ['replay --resume last', 'Go on after a crash'],
+    ['replay --list', 'Every source and action'],
   ],
-  async run({ 'dry-run': dryRun, report: files, json, yes, ...typed }, cli) {
+  async run({ 'dry-run': dryRun, report: files, json, list, yes, ...typed }, cli) {
+    if (list) return await listPlugins(cli)
     requireReportNames(files)
     const chosen = await chooseRun(cli, { ...typed, dryRun })
     const { run, plan, from, pass } = chosen
