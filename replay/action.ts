@@ -71,6 +71,20 @@ export type Outcome = 'done' | 'skipped' | ActionFailure
  * again, later each time; `refused` is the event's own fault, which trying again as often does not mend.
  */
 export class ActionFailure extends Error {
+  /**
+   * A plugin may have another copy of this package than the command that runs it, or none: an error of the same name
+   * with a kind and a code is one.
+   */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    const { name, kind, code } = (value ?? {}) as Readonly<Record<string, unknown>>
+    return (
+      value instanceof Error &&
+      name === 'ActionFailure' &&
+      ['throttled', 'unavailable', 'refused'].includes(kind as string) &&
+      typeof code === 'string'
+    )
+  }
+
   readonly kind: FailureKind
   /** Of what failed, such as SQLSTATE `23505` or HTTP `422`: failures are grouped by it. */
   readonly code: string

@@ -13,6 +13,12 @@ export type ReplayErrorCode =
 
 /** What keeps a replay, or an event of it, from being done. `cause` holds the error of the library or service. */
 export class ReplayError extends Error {
+  /** As with `ActionFailure`: a plugin may have another copy of this package. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    const { name, code } = (value ?? {}) as Readonly<Record<string, unknown>>
+    return value instanceof Error && name === 'ReplayError' && String(code).startsWith('REPLAY_')
+  }
+
   readonly code: ReplayErrorCode
 
   constructor(code: ReplayErrorCode, message: string, options?: ErrorOptions) {
