@@ -13,24 +13,27 @@ import type { Row, SqlDatabase } from './sql-database.ts'
 import type { TableWrite } from './table-write.ts'
 import { writeInOrder } from './write-in-order.ts'
 
-const batchMax = 500
-
 export class SqlAction implements Action<Row> {
   readonly name: string
   readonly isLocal: boolean
   readonly isIdempotent: boolean
-  readonly batchMax = batchMax
+  readonly batchMax: number
   readonly stopsAtFailure = true
   readonly #database: SqlDatabase
   readonly #mapping: Mapping
   readonly #write: TableWrite
   readonly #connections: Connections
-  #rowsAtOnce = batchMax
+  #rowsAtOnce: number
 
-  constructor(database: SqlDatabase, { write, mapping }: { write: TableWrite; mapping: Mapping }) {
+  constructor(
+    database: SqlDatabase,
+    { write, mapping, batchMax }: { write: TableWrite; mapping: Mapping; batchMax: number },
+  ) {
     this.#database = database
     this.#mapping = mapping
     this.#write = write
+    this.batchMax = batchMax
+    this.#rowsAtOnce = batchMax
     this.name = `${write.mode} ${database.name} ${write.table.join('.')}`
     this.isLocal = database.isLocal
     this.isIdempotent = write.mode !== 'insert'
@@ -68,7 +71,7 @@ export class SqlAction implements Action<Row> {
         await writeInOrder(connection, rows, { signal, skipsPresent: this.#skipsPresent }),
     )
     const stopped = outcomes.findIndex((outcome) => outcome !== 'done')
-    this.#rowsAtOnce = stopped === -1 ? Math.min(this.#rowsAtOnce * 2, batchMax) : Math.max(1, stopped)
+    this.#rowsAtOnce = stopped === -1 ? Math.min(this.#rowsAtOnce * 2, this.batchMax) : Math.max(1, stopped)
     return outcomes
   }
 

@@ -27,6 +27,8 @@ export interface TableShape {
   readonly notNull?: string
   /** A column of numbers that are above 0. */
   readonly positive?: string
+  /** A column whose values are keys, `id`, of another table. */
+  readonly references?: { readonly column: string; readonly table: string }
 }
 
 /** A database of a test's own. */

@@ -9,7 +9,7 @@ export interface TableWords {
 }
 
 export function createTable(name: string, shape: TableShape, { quote, types, end = '' }: TableWords): string {
-  const { columns, key, unique, notNull, positive } = shape
+  const { columns, key, unique, notNull, positive, references } = shape
   const parts = Object.entries(columns).map(([column, kind]) => {
     const isNotNull = column === notNull || key?.includes(column)
     return `${quote(column)} ${types[kind]}${isNotNull ? ' NOT NULL' : ''}`
@@ -17,6 +17,10 @@ export function createTable(name: string, shape: TableShape, { quote, types, end
   if (key !== undefined) parts.push(`PRIMARY KEY (${key.map(quote).join(', ')})`)
   if (unique !== undefined) parts.push(`UNIQUE (${quote(unique)})`)
   if (positive !== undefined) parts.push(`CHECK (${quote(positive)} > 0)`)
+  if (references !== undefined) {
+    const { column, table } = references
+    parts.push(`FOREIGN KEY (${quote(column)}) REFERENCES ${quote(table)} (${quote('id')})`)
+  }
   return `CREATE TABLE ${quote(name)} (${parts.join(', ')})${end}`
 }
 

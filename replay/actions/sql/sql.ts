@@ -13,7 +13,11 @@ import { readTableWrite, type TableWrite, writeOptions } from './table-write.ts'
 export const action: ActionPlugin = {
   address: 'sqlite:FILE, postgres://…, mysql://…, mariadb://…, sqlserver://…',
   summary: 'Inserts, upserts or deletes a row of a table for each event',
-  options: { ...writeOptions, timeoutMs: 'Longest that a statement may take; default 60000' },
+  options: {
+    ...writeOptions,
+    batchRows: 'Most rows of a transaction, 1 to 10000; default 500',
+    timeoutMs: 'Longest that a statement may take; default 60000',
+  },
   create: (target) => createSqlAction(target),
 }
 
@@ -24,9 +28,10 @@ export function createSqlAction(
 ): Action {
   const options = new PluginOptions(target)
   const { write, mapping } = readTableWrite(options)
+  const batchMax = options.whole('batchRows', { min: 1, max: 10_000 }) ?? 500
   const timeoutMs = options.whole('timeoutMs', { min: 1, max: 2 ** 31 - 1 }) ?? 60_000
   options.end()
-  return new SqlAction(databaseOf(target, { write, timeoutMs }, drivers), { write, mapping })
+  return new SqlAction(databaseOf(target, { write, timeoutMs }, drivers), { write, mapping, batchMax })
 }
 
 function databaseOf(

@@ -1,39 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
-import { openSqlite, type SqliteDatabase } from '../../../history/index.ts'
-import {
-  act,
-  allDone,
-  create,
-  eventOf,
-  opened,
-  type SqlPlace,
-  sqlStorageContract,
-} from './sql-storage.contract.ts'
-import { createTable, selectAll } from './sql-tables.fixture.ts'
+import { test } from 'node:test'
+import { act, allDone, create, eventOf, opened, sqlStorageContract } from './sql-storage.contract.ts'
+import { sqlitePlace } from './sqlite-place.fixture.ts'
 
-const quote = (name: string) => `"${name.replaceAll('"', '""')}"`
-
-const types = {
-  text: 'TEXT',
-  integer: 'INTEGER',
-  number: 'REAL',
-  // A decimal of more digits than a double has is text.
-  decimal: 'TEXT',
-  boolean: 'INTEGER',
-  timestamp: 'TEXT',
-  date: 'TEXT',
-  json: 'TEXT',
-  bytes: 'BLOB',
-}
-
-sqlStorageContract('sqlite', openPlace)
+sqlStorageContract('sqlite', sqlitePlace)
 
 test('sqlite: a file that others use keeps its journal mode, and one that is not there is not made', async (t) => {
-  const { address, database } = await openPlace(t)
+  const { address, database } = await sqlitePlace(t)
   database.exec('CREATE TABLE orders (id TEXT PRIMARY KEY)')
   await allDone(await opened(t, { address }, { columns: { id: '$.id' } }), [{ id: 'a' }])
   assert.equal(database.pragma('journal_mode', { simple: true }), 'delete')
@@ -42,7 +15,7 @@ test('sqlite: a file that others use keeps its journal mode, and one that is not
 })
 
 test('sqlite: a table that another connection writes is waited for, or told as throttled', async (t) => {
-  const { address, database } = await openPlace(t)
+  const { address, database } = await sqlitePlace(t)
   database.exec('CREATE TABLE orders (id TEXT PRIMARY KEY); BEGIN IMMEDIATE')
   const action = await opened(t, { address }, { columns: { id: '$.id' }, timeoutMs: 50 })
   await assert.rejects(act(action, [{ id: 'a' }]), { kind: 'throttled', code: 'SQLITE_BUSY' })
@@ -51,7 +24,7 @@ test('sqlite: a table that another connection writes is waited for, or told as t
 })
 
 test('sqlite: a table in which a conflict rolls back the transaction ends only its row', async (t) => {
-  const { address, database } = await openPlace(t)
+  const { address, database } = await sqlitePlace(t)
   database.exec(
     'CREATE TABLE orders (id TEXT PRIMARY KEY, n INTEGER CHECK (n > 0) , UNIQUE (n) ON CONFLICT ROLLBACK)',
   )
@@ -66,7 +39,7 @@ test('sqlite: a table in which a conflict rolls back the transaction ends only i
 })
 
 test('sqlite: a constraint that is checked at the commit is found in its row', async (t) => {
-  const { address, database } = await openPlace(t)
+  const { address, database } = await sqlitePlace(t)
   database.exec(`CREATE TABLE customers (id TEXT PRIMARY KEY);
     INSERT INTO customers VALUES ('c');
     CREATE TABLE orders (id TEXT PRIMARY KEY, customer TEXT REFERENCES customers DEFERRABLE INITIALLY DEFERRED)`)
@@ -121,53 +94,3 @@ test('what is to be done is known without a server, and without the secrets of i
     for (const scheme of ['postgres', 'mysql', 'mariadb', 'sqlserver'])
       assert.equal(create({ address: `${scheme}://${host}/shop` }, { columns: { id: '$.id' } }).isLocal, true)
 })
-
-async function openPlace(t: TestContext): Promise<SqlPlace & { database: SqliteDatabase }> {
-  const folder = mkdtempSync(join(tmpdir(), 'backstory-sqlite-'))
-  const path = join(folder, 'shop.db')
-  const database = await openSqlite(path)
-  database.pragma('journal_mode = DELETE')
-  t.after(() => {
-    database.close()
-    rmSync(folder, { recursive: true, force: true })
-  })
-  const asText = (column: string, kind: string) => {
-    if (kind === 'bytes') return `lower(hex(nullif(${column}, NULL)))`
-    if (kind === 'boolean') return `CASE ${column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' END`
-    return `CAST(${column} AS TEXT)`
-  }
-  return {
-    address: `sqlite:${path}`,
-    database,
-    async makeTable(name, shape) {
-      database.exec(createTable(name, shape, { quote, types, end: ' STRICT' }))
-    },
-    async read(name, shape) {
-      const rows = database.prepare(selectAll(name, shape, { quote, asText })).all() as Record<
-        string,
-        string | null
-      >[]
-      return rows.map((row) =>
-        Object.fromEntries(
-          Object.entries(row).map(([column, value]) => [
-            column,
-            shape.columns[column] === 'bytes' && value === '' ? null : value,
-          ]),
-        ),
-      )
-    },
-    async run({ statement, parameters }) {
-      database.prepare(statement).run(...parameters)
-    },
-    codes: {
-      duplicateKey: 'SQLITE_CONSTRAINT_PRIMARYKEY',
-      duplicate: 'SQLITE_CONSTRAINT_UNIQUE',
-      noTable: 'SQLITE_ERROR',
-      noColumn: 'SQLITE_ERROR',
-      isNull: 'SQLITE_CONSTRAINT_NOTNULL',
-      check: 'SQLITE_CONSTRAINT_CHECK',
-      wrongType: 'SQLITE_CONSTRAINT_DATATYPE',
-      tooLong: undefined,
-    },
-  }
-}
