@@ -290,7 +290,7 @@ export class Applier<Tx> {
         const last = page.at(-1)
         if (last === undefined) break
         const wanted = page.filter(
-          ({ type, superseded }) => superseded !== true && handlers.find(type)?.react !== undefined,
+          (event) => event.superseded !== true && handlers.find(event)?.react !== undefined,
         )
         // What has not taken effect reacts when it does, and a discarded one never.
         const missing = await unit.parking.missing('apply', wanted)

@@ -2,7 +2,15 @@
  * A consumer's definition: what it listens to and what it does, without saying where anything is.
  */
 import { requireExchangeName, requirePartitions } from '../broker/index.ts'
-import type { Catalog, CloudEvent, DataOf, EventType, Logger } from '../events/index.ts'
+import {
+  type Catalog,
+  type CloudEvent,
+  compilePattern,
+  type DataOf,
+  EventError,
+  type EventType,
+  type Logger,
+} from '../events/index.ts'
 import type { Erasure, PostgresClient, SqliteDatabase, StoredEvent } from '../history/index.ts'
 
 /** What `prepare` is given, by the kind of store. */
@@ -139,6 +147,13 @@ export interface ConsumerDefinition<
    * connection, by the instance that works, outside of a transaction.
    */
   prepare?(database: Database): Tx | Promise<Tx>
+  /**
+   * Which events the handlers are for: an event pattern, as JSON or its text. It sees what was published as a line
+   * of CloudEvents JSON says it (docs/move.md), without what the history adds, `position` and `recordedtime`; a
+   * JSON body is in `data`, whatever white space it has. An event that does not match is passed, as one of a type
+   * without a handler. Default: every event.
+   */
+  readonly pattern?: object | string
   readonly on: Handlers<Events, Tx>
   /**
    * Called once for each erasure from the consumer's first start on, when all of its events were applied or
@@ -170,7 +185,7 @@ type Untyped = { readonly [type: string]: EventType<unknown> }
 /**
  * Defines a consumer. `prepare` stands before `on`, so that the compiler knows `tx` when it gets there.
  *
- * @throws TypeError for a name that cannot be one, or handlers that are no functions.
+ * @throws TypeError for a name that cannot be one, handlers that are no functions, or a pattern that is none.
  */
 export function defineConsumer<
   const Events extends Catalog = Untyped,
@@ -211,6 +226,7 @@ export function checkDefinition({
   name,
   exchange,
   on,
+  pattern,
   onErased,
   queueLengthMax,
   partitions,
@@ -218,6 +234,7 @@ export function checkDefinition({
   name: unknown
   exchange: unknown
   on: unknown
+  pattern?: unknown
   onErased?: unknown
   queueLengthMax?: unknown
   partitions?: unknown
@@ -235,10 +252,20 @@ export function checkDefinition({
   if (typeof on !== 'object' || on === null)
     throw new TypeError('Expected `on` to hold a handler for each event type')
   for (const [type, handler] of Object.entries(on)) checkHandler(type, handler)
+  if (pattern !== undefined) checkPattern(pattern)
   if (onErased !== undefined && typeof onErased !== 'function')
     throw new TypeError('Expected `onErased` to be a function')
   if (queueLengthMax !== undefined) requireInteger('queueLengthMax', queueLengthMax, 1)
   if (partitions !== undefined) requirePartitions(partitions)
+}
+
+function checkPattern(pattern: unknown): void {
+  try {
+    compilePattern(pattern)
+  } catch (cause) {
+    if (!(cause instanceof EventError)) throw cause
+    throw new TypeError(`Expected \`pattern\` to be an event pattern: ${cause.message}`, { cause })
+  }
 }
 
 function checkHandler(type: string, handler: unknown): void {

@@ -5,12 +5,13 @@ import {
   type Catalog,
   type CloudEvent,
   checkData,
+  compilePattern,
   type DataSchema,
   EventError,
   type EventType,
   traceApply,
 } from '../events/index.ts'
-import { type Erasure, HistoryError } from '../history/index.ts'
+import { type Erasure, HistoryError, publishedTest } from '../history/index.ts'
 import {
   type ErasureContext,
   type ErasureHandler,
@@ -37,14 +38,18 @@ export class HandlerTable<Tx> {
   readonly #handlers = new Map<string, ResolvedHandler<Tx>>()
   readonly #retry: Required<RetryPolicy>
   readonly #onErased: ErasureHandler<Tx> | undefined
+  readonly #matches: ((event: CloudEvent) => boolean) | undefined
 
-  /** @throws TypeError for a retry policy out of its range. */
+  /** @throws TypeError for a retry policy out of its range. EventError `PATTERN_INVALID`. */
   constructor(definition: {
     on: Handlers<Catalog, Tx>
     events?: Catalog
     retry?: RetryPolicy
     onErased?: ErasureHandler<Tx>
+    pattern?: unknown
   }) {
+    this.#matches =
+      definition.pattern === undefined ? undefined : publishedTest(compilePattern(definition.pattern))
     this.#retry = resolveRetry(definition.retry)
     this.#onErased = definition.onErased && ((...args) => definition.onErased!(...args))
     const events = (definition.events ?? {}) as Record<string, EventType<unknown>>
@@ -65,8 +70,16 @@ export class HandlerTable<Tx> {
     this.reacts = [...this.#handlers.values()].some(({ react }) => react !== undefined)
   }
 
-  find(type: string): ResolvedHandler<Tx> | undefined {
-    return this.#handlers.get(type) ?? this.#handlers.get('*')
+  /** Undefined where the event is not for this consumer. */
+  find(event: CloudEvent): ResolvedHandler<Tx> | undefined {
+    const handler = this.#of(event.type)
+    if (handler === undefined || this.#matches === undefined) return handler
+    try {
+      return this.#matches(event) ? handler : undefined
+    } catch (error) {
+      // Whether it is for this consumer nobody can say: that is a failure of the event's own.
+      return { ...handler, react: undefined, apply: refusal(error) }
+    }
   }
 
   /** Tells of an erasure. @throws ErasureFailure with the cause. */
@@ -81,7 +94,17 @@ export class HandlerTable<Tx> {
   }
 
   retryOf(type: string): Required<RetryPolicy> {
-    return this.find(type)?.retry ?? this.#retry
+    return this.#of(type)?.retry ?? this.#retry
+  }
+
+  #of(type: string): ResolvedHandler<Tx> | undefined {
+    return this.#handlers.get(type) ?? this.#handlers.get('*')
+  }
+}
+
+function refusal(error: unknown): () => never {
+  return () => {
+    throw error
   }
 }
 

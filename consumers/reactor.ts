@@ -214,7 +214,7 @@ export class Reactor<Tx> {
 
   async #try(job: Job): Promise<Outcome> {
     const { consumer, handlers, clock, signal, logger } = this.#options
-    const handler = handlers.find(job.event.type)
+    const handler = handlers.find(job.event)
     const react = handler?.react
     if (react === undefined) return { job, end: 'done' }
     const { backoffMs, backoffMsMax, ...retry } = handler!.retry

@@ -63,7 +63,7 @@ export class Uptake<Tx> {
       this.#park(event, position, { reason: 'behind', error: undefined, attempts: 0, dueAt: undefined })
       return undefined
     }
-    const handler = handlers.find(event.type)
+    const handler = handlers.find(event)
     if (handler === undefined) return undefined
     if (handler.react !== undefined && this.#reacts(position)) this.#reacting.push({ event, position })
     const replayed = position !== undefined

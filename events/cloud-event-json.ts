@@ -123,6 +123,26 @@ export function parseCloudEventJson(text: string): {
   return { members: rest, body: Buffer.from(isBody ? (JSON.parse(data) as string) : data) }
 }
 
+/**
+ * What patterns and paths look at: a body of a JSON type that stands in base64, since a line would have changed it,
+ * is `data` here too. Anything else comes back as it is.
+ *
+ * @param json - Parsed.
+ */
+export function withJsonData(json: unknown): unknown {
+  if (!isObject(json) || typeof json.data_base64 !== 'string') return json
+  if (json.specversion === undefined || 'data' in json) return json
+  const { data_base64: base64, ...rest } = json
+  const { datacontenttype: type } = rest
+  if (typeof type !== 'string' || !isJsonType(type)) return json
+  try {
+    const text = textOf(Buffer.from(base64 as string, 'base64'))
+    return text === undefined ? json : { ...rest, data: JSON.parse(text) as unknown }
+  } catch {
+    return json
+  }
+}
+
 /** Decoding passes over what is no base64: a body that comes back otherwise was damaged. */
 function bytesOf(base64: string): Buffer {
   const bytes = Buffer.from(base64, 'base64')

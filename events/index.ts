@@ -16,6 +16,7 @@ export {
   isRfc3339,
   parseCloudEventJson,
   untyped,
+  withJsonData,
 } from './cloud-event-json.ts'
 export { EventError, type EventErrorCode } from './errors.ts'
 export {

@@ -61,6 +61,11 @@ export function messageLine(message: Message, { id }: { readonly id: () => strin
   return lineOf(event, { unidentified }, {})
 }
 
+/** The line of what was published, whether it is recorded or not. */
+export function plainLine(event: CloudEvent): string {
+  return lineOf(event, {}, {})
+}
+
 function lineOf(
   event: CloudEvent,
   { position, recordedAt, unidentified, erased }: Partial<StoredEvent>,

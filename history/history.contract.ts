@@ -4,6 +4,7 @@ import { type TestContext, test } from 'node:test'
 import { attributesOf, Checksum, type HeaderValue, type Message, toMessage } from '../events/index.ts'
 import { auditHistory } from './audit/history-audit.ts'
 import { type EventFilter, matchesFilter } from './event-filter.ts'
+import { assertPatternsFind, eventsOfAllKinds } from './pattern.contract.ts'
 import type { HistoryReader, Page, SelectPage } from './reader.ts'
 import type { RecordedEvent } from './stored-event.ts'
 import type { HistoryWriter, NewEvent } from './writer.ts'
@@ -51,6 +52,15 @@ export function historyContract(name: string, make: (t: TestContext) => Promise<
       ],
     )
     await second.close()
+    await reader.close()
+  })
+
+  promise('what a pattern finds is what it matches of all events', async (history) => {
+    const writer = await history.openWriter()
+    await writer.append({ events: eventsOfAllKinds(90), fences: [] })
+    const reader = history.openReader()
+    await assertPatternsFind(reader, { runs: 150 })
+    await writer.close()
     await reader.close()
   })
 

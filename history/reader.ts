@@ -2,7 +2,7 @@
  * Reading a history. Events come in `position` order, 1, 2, 3 … without holes, and none is seen before
  * all below it. Every method reads what is committed at that moment.
  */
-import type { Identity } from '../events/index.ts'
+import type { Identity, Pattern } from '../events/index.ts'
 import type { EventFilter } from './event-filter.ts'
 import type { EventOutline, PositionedIdentity, SequencedEvent, StoredEvent } from './stored-event.ts'
 
@@ -42,6 +42,11 @@ export interface HistoryReader {
    * @throws HistoryError as `read` does, but for a missing position: it goes on behind it.
    */
   select(page: SelectPage): Promise<Selected>
+  /**
+   * As `select`, where the history is elsewhere and can be asked for the events that a pattern matches. It may
+   * give others too.
+   */
+  selectMatching?(page: MatchPage): Promise<Selected>
   /** A page as `read` gives it, of identities alone; throws as that does. */
   identities(page: Page): Promise<PositionedIdentity[]>
   /**
@@ -112,6 +117,10 @@ export interface SelectPage extends Page {
   readonly filter: EventFilter
   /** Goes from `upTo` down to `after`. Default false. */
   readonly newestFirst?: boolean
+}
+
+export interface MatchPage extends SelectPage {
+  readonly pattern: Pattern
 }
 
 export interface Selected {

@@ -171,6 +171,11 @@ export class RowEvent implements StoredEvent {
   }
 }
 
+/** In bytes, or in characters: about what it takes in memory. */
+export function bodyLengthOf(event: StoredEvent): number {
+  return event instanceof RowEvent ? event.bodyLength : event.message.body.length
+}
+
 /** The row of any event, also of one that was read from elsewhere than from rows. */
 export function rowOf(event: StoredEvent): EventRow {
   if (event instanceof RowEvent) return event.row

@@ -1,4 +1,5 @@
 /** The event of a source whose events are JSON texts: parsed once it is looked at. */
+import { withJsonData } from '../events/index.ts'
 import { ReplayError } from './errors.ts'
 import { type EventAttributes, eventAttributes } from './event-attributes.ts'
 import type { ReplayEvent } from './replay-event.ts'
@@ -40,7 +41,7 @@ export class JsonEvent implements ReplayEvent {
 
   #parse(): unknown {
     try {
-      return JSON.parse(this.text)
+      return withJsonData(JSON.parse(this.text))
     } catch (cause) {
       throw new ReplayError(
         'REPLAY_EVENT_UNREADABLE',

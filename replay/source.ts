@@ -2,7 +2,7 @@
  * A source: where a replay reads its events. The built-in ones and those of plugins have this one interface;
  * `sourceConformance` is its test suite.
  */
-import type { Logger } from '../events/index.ts'
+import type { Logger, Pattern } from '../events/index.ts'
 import type { ReplayEvent } from './replay-event.ts'
 
 export interface Source {
@@ -36,6 +36,11 @@ export interface ReadOptions {
   readonly after: string | undefined
   /** Ends the reading, after the page in hand. */
   readonly signal: AbortSignal
+  /**
+   * Where it is given: an event that none of them matches need not be handed out. What is handed out is matched
+   * all the same.
+   */
+  readonly patterns?: readonly Pattern[]
   /** Nothing is settled, and nothing may be taken. Default false. */
   readonly dryRun?: boolean
 }
@@ -53,6 +58,8 @@ export interface SourcePage {
    * before `after` may count too.
    */
   readonly bytes: number
+  /** Events that were looked at before these and not handed out, since none of `patterns` matches them. Default 0. */
+  readonly passed?: number
   /** True where the source hands out little more until what it has handed out is settled: it is acted on at once. */
   readonly endsRound?: boolean
 }

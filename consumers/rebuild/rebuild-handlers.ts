@@ -16,8 +16,8 @@ export type Decision =
 export class RebuildHandlers<Tx> extends HandlerTable<Tx> {
   readonly #applying = new Map<ResolvedHandler<Tx>, ResolvedHandler<Tx>>()
 
-  override find(type: string): ResolvedHandler<Tx> | undefined {
-    const handler = type === discardedType ? undefined : super.find(type)
+  override find(event: CloudEvent): ResolvedHandler<Tx> | undefined {
+    const handler = event.type === discardedType ? undefined : super.find(event)
     if (handler === undefined) return undefined
     let applying = this.#applying.get(handler)
     if (applying === undefined) {

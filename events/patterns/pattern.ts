@@ -11,6 +11,8 @@ import { matchesTree } from './match-tree.ts'
 import { parsePattern } from './parse.ts'
 
 export interface Pattern {
+  /** The pattern itself, as JSON. */
+  readonly text: string
   /**
    * @param event - Parsed JSON. What is no object matches nothing.
    * @throws EventError `EVENT_TOO_DEEP` for arrays nested deeper than 1,000, where they must be looked at.
@@ -36,10 +38,12 @@ export interface Pattern {
 
 /** @internal A pattern with what a rule set is made of. */
 export class CompiledPattern implements Pattern {
+  readonly text: string
   readonly alternatives: readonly CompiledAlternative[]
 
   constructor(pattern: unknown) {
     this.alternatives = parsePattern(pattern).map(compileAlternative)
+    this.text = typeof pattern === 'string' ? pattern : JSON.stringify(pattern)
   }
 
   matches(event: unknown): boolean {

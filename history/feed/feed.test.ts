@@ -74,6 +74,38 @@ test('a filter that lets nothing through moves the mark all the same', async (t)
   assert.deepEqual(newest, { positions: [30, 27], last: { through: 27, first: 1, head: 30 } })
 })
 
+test('a pattern picks what is answered, and the mark tells how far was looked; what is none gets a 400 with its place', async (t) => {
+  const { lines, url, append } = await served(t, { events: 30 })
+  const asked = (pattern: unknown, more = '') =>
+    `/exchanges/orders/events?pattern=${encodeURIComponent(JSON.stringify(pattern))}${more}`
+  const answered = async (path: string) => {
+    const found: Line[] = []
+    for await (const line of lines(path)) found.push(line)
+    return [found.slice(0, -1).map(({ id }) => id), found.at(-1)!.through]
+  }
+  const even = { type: ['a'], data: { number: [{ numeric: ['>', 12] }] } }
+  assert.deepEqual(await answered(asked(even)), [['15', '18', '21', '24', '27', '30'], 30])
+  assert.deepEqual(await answered(asked(even, '&limit=2')), [['15', '18'], 18])
+  assert.deepEqual(await answered(asked(even, '&limit=2&order=newest')), [['30', '27'], 27])
+  assert.deepEqual(await answered(asked(even, '&subject=EC-1&upTo=29')), [['21'], 29])
+  assert.deepEqual(await answered(asked({ type: ['z'] })), [[], 30])
+  const following = lines(asked({ data: { number: [31, 33] } }, '&follow=true'))
+  assert.equal((await following.next()).value!.through, 30)
+  await append(3)
+  assert.deepEqual([(await following.next()).value!.id, (await following.next()).value!.id], ['31', '33'])
+  await following.return(undefined)
+  for (const [pattern, detail] of [
+    ['{"data":{"price":[{"numeric":["~",1]}]}}', /^pattern: data\.price\[0\]\.numeric/],
+    ['{', /^pattern: /],
+    [JSON.stringify({ type: ['x'.repeat(5_000)] }), /longer than 4096 characters/],
+  ] as const) {
+    const response = await fetch(`${url}/exchanges/orders/events?pattern=${encodeURIComponent(pattern)}`)
+    const problem = (await response.json()) as { code: string; detail: string }
+    assert.deepEqual([response.status, problem.code], [400, 'FEED_PARAMETER_INVALID'])
+    assert.match(problem.detail, detail)
+  }
+})
+
 test('a page of a long search ends early, and the next one goes on from its mark', async (t) => {
   const { lines, append } = await served(t, { events: 500 })
   await append(500)

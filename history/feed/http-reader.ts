@@ -9,6 +9,7 @@ import type {
   HistorySummary,
   KnownConsumer,
   LatestPage,
+  MatchPage,
   Page,
   PrunedRange,
   Selected,
@@ -18,7 +19,7 @@ import type {
 import type { EventOutline, PositionedIdentity, SequencedEvent, StoredEvent } from '../stored-event.ts'
 import { type FeedAddress, parseFeedUrl } from './feed-address.ts'
 import { type FeedAccess, type FeedAnswer, FeedClient, FeedRefusal, type FeedRequest } from './feed-client.ts'
-import { pageMax } from './limits.ts'
+import { pageMax, patternLengthMax } from './limits.ts'
 import { ReadAhead } from './read-ahead.ts'
 import { readRows, rowsType } from './row-blocks.ts'
 import { cutOff, noFeed } from './wrong-answer.ts'
@@ -43,6 +44,7 @@ class HttpReader implements HistoryReader {
   readonly #address: FeedAddress
   readonly #client: FeedClient
   #exchange: string | undefined
+  #knowsPatterns = true
   readonly #ahead = new ReadAhead(async (page) => {
     const { events, through, head } = await this.#events({ ...page })
     return { events, isEnd: through >= Math.min(page.upTo, head) }
@@ -73,7 +75,14 @@ class HttpReader implements HistoryReader {
     return events
   }
 
-  async select({ filter, newestFirst = false, ...page }: SelectPage): Promise<Selected> {
+  async select(page: SelectPage): Promise<Selected> {
+    return await this.#select(page, {})
+  }
+
+  async #select(
+    { filter, newestFirst = false, ...page }: SelectPage,
+    more: Readonly<Record<string, QueryValue>>,
+  ): Promise<Selected> {
     const { after, limit = pageLimit } = page
     const { types, subjects, sources } = filter
     if ([types, subjects, sources].some((choice) => choice?.length === 0)) {
@@ -86,7 +95,19 @@ class HttpReader implements HistoryReader {
     }
     const choice = { type: types, subject: subjects, source: sources }
     const order = newestFirst ? 'newest' : 'oldest'
-    return await this.#events({ ...page, limit, ...choice, order })
+    return await this.#events({ ...page, limit, ...choice, order, ...more })
+  }
+
+  /** A long pattern would make an address that no server takes; a feed of an older version knows none. */
+  async selectMatching({ pattern, ...page }: MatchPage): Promise<Selected> {
+    if (!this.#knowsPatterns || pattern.text.length > patternLengthMax) return await this.select(page)
+    try {
+      return await this.#select(page, { pattern: pattern.text })
+    } catch (error) {
+      if (!(error instanceof FeedRefusal) || error.code !== 'FEED_PARAMETER_INVALID') throw error
+      this.#knowsPatterns = false
+      return await this.select(page)
+    }
   }
 
   async identities(page: Page): Promise<PositionedIdentity[]> {

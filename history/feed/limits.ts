@@ -58,5 +58,7 @@ export const pageMax = 10_000
 export const pageDefault = 1_000
 /** Values that one filter may choose among. */
 export const choicesMax = 100
+/** Of an event pattern, in characters: encoded in an address it may be three times as long. */
+export const patternLengthMax = 4_096
 /** A fence is waited for so many seconds in one request, at most. */
 export const fenceWaitSecondsMax = 60

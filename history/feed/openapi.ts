@@ -2,7 +2,7 @@
  * The description of the feed for programs: OpenAPI 3.1. A test asks every route for what is said here of it,
  * and holds the answers to these schemas.
  */
-import { choicesMax, fenceWaitSecondsMax, pageDefault, pageMax } from './limits.ts'
+import { choicesMax, fenceWaitSecondsMax, pageDefault, pageMax, patternLengthMax } from './limits.ts'
 import { problemStatus, problemType } from './problem.ts'
 import { rowsType } from './row-blocks.ts'
 
@@ -145,6 +145,11 @@ const eventsParameters = [
   query('type', choice, 'Events of one of these types'),
   query('subject', choice, 'Events of one of these subjects'),
   query('source', choice, 'Events of one of these sources'),
+  query(
+    'pattern',
+    { type: 'string', maxLength: patternLengthMax },
+    'Events that this event pattern matches, as JSON: what EventBridge takes, on the CloudEvent as it is answered',
+  ),
   query(
     'order',
     { enum: ['oldest', 'newest'], default: 'oldest' },

@@ -2,7 +2,8 @@
  * The query of a request, read strictly: a name that is unknown or comes twice is refused, since `aftr=5`
  * that is passed over would begin at the beginning.
  */
-import { choicesMax } from './limits.ts'
+import { compilePattern, EventError, type Pattern } from '../../events/index.ts'
+import { choicesMax, patternLengthMax } from './limits.ts'
 import { Problem } from './problem.ts'
 
 /** Reads the values that a name was given; none where it was not. */
@@ -73,6 +74,19 @@ export function oneOf<const Choice extends string>(
 export const texts: Parameter<readonly string[] | undefined> = (name, values) => {
   if (values.length > choicesMax) throw invalid(`${name} was given more than ${choicesMax} times`)
   return values.length === 0 ? undefined : values
+}
+
+/** An event pattern, as JSON. */
+export const pattern: Parameter<Pattern | undefined> = (name, values) => {
+  const text = one(name, values)
+  if (text === undefined) return undefined
+  if (text.length > patternLengthMax) throw invalid(`${name} is longer than ${patternLengthMax} characters`)
+  try {
+    return compilePattern(text)
+  } catch (error) {
+    if (error instanceof EventError) throw invalid(`${name}: ${error.message}`)
+    throw error
+  }
 }
 
 export const requiredText: Parameter<string> = (name, values) => {

@@ -7,13 +7,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Identity } from '../../events/index.ts'
 import type { EventFilter } from '../event-filter.ts'
 import { eventLine } from '../event-line.ts'
+import { patternFilter } from '../pattern-match.ts'
 import type { StoredEvent } from '../stored-event.ts'
 import type { Call } from './call.ts'
 import { type EventStreamOptions, streamEvents } from './event-stream.ts'
 import { fenceWaitSecondsMax, type Limits, pageDefault, pageMax } from './limits.ts'
 import { openapi } from './openapi.ts'
 import { Problem } from './problem.ts'
-import { decode, flag, oneOf, requiredText, texts, whole } from './query.ts'
+import { decode, flag, oneOf, pattern, requiredText, texts, whole } from './query.ts'
 import { columnsLine, rowBlock, rowsType } from './row-blocks.ts'
 import type { ServedHistories, ServedHistory } from './served-histories.ts'
 
@@ -159,6 +160,7 @@ const eventsParameters = {
   type: texts,
   subject: texts,
   source: texts,
+  pattern,
   order: oneOf(['oldest', 'newest']),
   follow: flag,
   page: flag,
@@ -166,17 +168,18 @@ const eventsParameters = {
 }
 
 async function answerEvents(call: Call, history: ServedHistory, feeding: Feeding): Promise<void> {
-  const { after = 0, upTo = everything, limit = everything, ...asked } = call.query(eventsParameters)
+  const { after = 0, upTo = everything, limit = everything, pattern, ...asked } = call.query(eventsParameters)
   const newestFirst = asked.order === 'newest'
   if (newestFirst && asked.follow) {
     throw new Problem('FEED_PARAMETER_INVALID', 'follow goes with the oldest first')
   }
-  const filter = filterOf(asked)
+  const asFiltered = filterOf(asked)
+  const filter = pattern === undefined ? asFiltered : patternFilter(asFiltered ?? {}, [pattern])
   const { latest } = asked
   if (latest && (newestFirst || asked.follow || filter !== undefined)) {
     throw new Problem(
       'FEED_PARAMETER_INVALID',
-      'latest goes with the oldest first, without follow, type, subject and source',
+      'latest goes with the oldest first, without follow, type, subject, source and pattern',
     )
   }
   const asRows = call.accepts(rowsType)
@@ -189,7 +192,17 @@ async function answerEvents(call: Call, history: ServedHistory, feeding: Feeding
   const options: EventStreamOptions = {
     ...feeding,
     history,
-    query: { after, upTo, limit, filter, newestFirst, follow: asked.follow, page: asked.page, latest },
+    query: {
+      after,
+      upTo,
+      limit,
+      filter,
+      pattern,
+      newestFirst,
+      follow: asked.follow,
+      page: asked.page,
+      latest,
+    },
     asRows,
     keepAliveMs: limits.keepAliveMs,
     ended: call.ended,

@@ -2,7 +2,9 @@
  * A walk over the events that are asked for, page by page, in either direction. It knows how far it came,
  * also where a filter let nothing through.
  */
+import type { Pattern } from '../../events/index.ts'
 import type { EventFilter } from '../event-filter.ts'
+import { patternTest } from '../pattern-match.ts'
 import type { HistoryReader } from '../reader.ts'
 import type { StoredEvent } from '../stored-event.ts'
 
@@ -15,6 +17,8 @@ export interface WalkOptions {
   readonly limit: number
   /** Undefined: every event. */
   readonly filter: EventFilter | undefined
+  /** Events must match it, beside the filter. */
+  readonly pattern: Pattern | undefined
   readonly newestFirst: boolean
   /** The newest event of each subject, as of `upTo`: the others come superseded. */
   readonly latest: boolean
@@ -23,6 +27,7 @@ export interface WalkOptions {
 export class Walk {
   readonly #reader: HistoryReader
   readonly #filter: EventFilter | undefined
+  readonly #matches: ((event: StoredEvent) => boolean) | undefined
   readonly #newestFirst: boolean
   readonly #latest: boolean
   #after: number
@@ -33,8 +38,12 @@ export class Walk {
   #isAtEnd = false
   #isShort = false
 
-  constructor(reader: HistoryReader, { after, upTo, limit, filter, newestFirst, latest }: WalkOptions) {
+  constructor(
+    reader: HistoryReader,
+    { after, upTo, limit, filter, pattern, newestFirst, latest }: WalkOptions,
+  ) {
     this.#reader = reader
+    this.#matches = pattern && patternTest(pattern)
     this.#filter = filter
     this.#newestFirst = newestFirst
     this.#latest = latest
@@ -79,10 +88,13 @@ export class Walk {
   async #read(pageSize: number): Promise<readonly StoredEvent[]> {
     if (this.isDone) return []
     const before = this.#through
-    const limit = Math.min(pageSize, this.#left)
-    const events = await this.#page(limit)
-    this.#isShort = events.length < limit
+    // Of those that are read few may match.
+    const limit = this.#matches === undefined ? Math.min(pageSize, this.#left) : pageSize
+    const read = await this.#page(limit)
+    const events = this.#matches === undefined ? read : read.filter(this.#matches).slice(0, this.#left)
+    this.#isShort = read.length < limit
     this.#left -= events.length
+    if (this.#left === 0 && this.#matches !== undefined) this.#goTo(events.at(-1)!.position)
     this.#isAtEnd = this.#through === before
     return events
   }
@@ -100,9 +112,13 @@ export class Walk {
       filter: this.#filter ?? {},
       newestFirst,
     })
-    this.#through = through
-    if (newestFirst) this.#upTo = through - 1
-    else this.#after = through
+    this.#goTo(through)
     return events
+  }
+
+  #goTo(through: number): void {
+    this.#through = through
+    if (this.#newestFirst) this.#upTo = through - 1
+    else this.#after = through
   }
 }

@@ -4,8 +4,9 @@
  * Bodies are looked at here, page by page, so memory is a page whatever is searched. JSON is what parses as
  * JSON, whatever its publisher called it.
  */
-import { textOf } from '../../events/index.ts'
+import { type Pattern, textOf } from '../../events/index.ts'
 import type { EventFilter } from '../event-filter.ts'
+import { patternTest, selectFor } from '../pattern-match.ts'
 import type { HistoryReader, Selected } from '../reader.ts'
 import { RowEvent, type StoredEvent } from '../stored-event.ts'
 import { type Condition, holds } from './condition.ts'
@@ -18,6 +19,8 @@ export interface SearchOptions {
   readonly ignoreCase?: boolean
   /** All of them must hold, as `parseCondition` made them. */
   readonly where?: readonly Condition[]
+  /** The event must match it: CloudEvents JSON, as in its line, with the body in `data`. */
+  readonly pattern?: Pattern
   /** Exclusive. Default 0. */
   readonly after?: number
   /** Inclusive. Default: the head. */
@@ -43,6 +46,7 @@ export async function* searchHistory(
     texts = [],
     ignoreCase = false,
     where = [],
+    pattern,
     after = 0,
     upTo,
     limit = Number.POSITIVE_INFINITY,
@@ -52,12 +56,13 @@ export async function* searchHistory(
 ): AsyncGenerator<Selected> {
   const bounds = await reader.bounds()
   let [from, to] = [Math.max(after, bounds.first - 1), Math.min(upTo ?? bounds.head, bounds.head)]
-  const passes = bodyTest({ texts, ignoreCase, where })
+  const passes = testOf({ texts, ignoreCase, where, pattern })
+  const patterns = pattern === undefined ? [] : [pattern]
   for (let left = limit; left > 0 && from < to; ) {
     signal?.throwIfAborted()
     const pageLimit = passes === undefined ? Math.min(left, pageLimitMax) : pageLimitMax
     const page = { filter, after: from, upTo: to, limit: pageLimit, newestFirst }
-    const { events, through } = await reader.select(page)
+    const { events, through } = await selectFor(reader, page, patterns)
     const found = (passes === undefined ? events : events.filter(passes)).slice(0, left)
     left -= found.length
     const reached = left === 0 ? found.at(-1)!.position : through
@@ -69,14 +74,20 @@ export async function* searchHistory(
 
 const pageLimitMax = 500
 
+type Asked = Required<Pick<SearchOptions, 'texts' | 'ignoreCase' | 'where'>>
+
+function testOf({
+  pattern,
+  ...asked
+}: Asked & { pattern: Pattern | undefined }): ((event: StoredEvent) => boolean) | undefined {
+  const passes = bodyTest(asked)
+  if (pattern === undefined) return passes
+  const matches = patternTest(pattern)
+  return passes === undefined ? matches : (event) => passes(event) && matches(event)
+}
+
 /** Undefined where any body will do. */
-function bodyTest({
-  texts,
-  ignoreCase,
-  where,
-}: Required<Pick<SearchOptions, 'texts' | 'ignoreCase' | 'where'>>):
-  | ((event: StoredEvent) => boolean)
-  | undefined {
+function bodyTest({ texts, ignoreCase, where }: Asked): ((event: StoredEvent) => boolean) | undefined {
   if (texts.length === 0 && where.length === 0) return undefined
   const finds = texts.map((text) => textTest(text, { ignoreCase }))
   return (event) => {

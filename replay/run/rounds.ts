@@ -2,6 +2,7 @@
  * Reads a source in rounds: as many events as make good batches, and the token behind the last one read. A round
  * is acted on as a whole; between two of them a replay can stop and go on.
  */
+import type { Pattern } from '../../events/index.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { Source } from '../source.ts'
 
@@ -28,6 +29,8 @@ export interface RoundsOptions {
   readonly after: string | undefined
   readonly signal: AbortSignal
   readonly dryRun: boolean
+  /** Undefined where every event is wanted. */
+  readonly patterns: readonly Pattern[] | undefined
   /** Events picked at most. */
   readonly pickedMax: number
   /** @returns undefined where nothing picks the event. */
@@ -41,11 +44,18 @@ const roundTextMax = 16 * 1024 * 1024
 
 export async function* readRounds(
   source: Source,
-  { after, signal, dryRun, pickedMax, pick }: RoundsOptions,
+  { after, signal, dryRun, patterns, pickedMax, pick }: RoundsOptions,
 ): AsyncGenerator<Round> {
   let round = new OpenRound()
-  for await (const { events, bytes, endsRound = false } of source.read({ after, signal, dryRun })) {
+  const pages = source.read({ after, signal, dryRun, ...(patterns && { patterns }) })
+  for await (const { events, bytes, passed = 0, endsRound = false } of pages) {
+    // What was passed behind the last event of a round is looked at again by a run that goes on there.
+    if (passed > 0 && events.length === 0 && round.hasEvents) {
+      yield round.close()
+      round = new OpenRound(bytes)
+    }
     round.bytes = bytes
+    round.read += passed
     for (const event of events) {
       round.add(event, pick(event))
       if (round.picked.length < pickedMax && round.textLength < roundTextMax) continue
@@ -76,6 +86,10 @@ class OpenRound {
 
   get ageMs(): number {
     return performance.now() - this.#openedAt
+  }
+
+  get hasEvents(): boolean {
+    return this.#last !== undefined
   }
 
   add(event: ReplayEvent, picked: Picked | undefined): void {

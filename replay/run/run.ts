@@ -1,11 +1,12 @@
 /**
  * A replay at work: its rounds, what came of each event, and its checkpoints.
  */
-import { EventError } from '../../events/index.ts'
+import { EventError, type Pattern } from '../../events/index.ts'
 import { ActionFailure } from '../action.ts'
 import { ReplayError } from '../errors.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import { type Ended, type ReplayReport, reportOf } from '../report/report.ts'
+import type { Rule } from '../rule.ts'
 import type { SourceSize } from '../source.ts'
 import type { FailureCause } from './failure-line.ts'
 import { type Picked, type Round, readRounds } from './rounds.ts'
@@ -95,6 +96,7 @@ export class Run {
       after,
       signal: AbortSignal.any([signal, stop.signal]),
       dryRun,
+      patterns: patternsOf(rules),
       pickedMax: this.#roundMax(),
       pick: (event) => this.#pick(event),
     })
@@ -249,6 +251,12 @@ export class Run {
       actions,
     })
   }
+}
+
+/** Undefined where a rule takes every event. */
+function patternsOf(rules: readonly Rule[]): Pattern[] | undefined {
+  const patterns = rules.flatMap(({ pattern }) => pattern ?? [])
+  return patterns.length === rules.length ? patterns : undefined
 }
 
 function causeOf(error: Error): FailureCause {

@@ -3,19 +3,25 @@
  * that they can be published again byte for byte.
  */
 import { resolve } from 'node:path'
+import { withJsonData } from '../../events/index.ts'
 import {
+  bodyLengthOf,
   type EventFilter,
+  EventTest,
   eventLine,
   type HistoryReader,
   openHistory,
   positionAt,
+  requiredBy,
   type StoredEvent,
+  selectFor,
   shownAddress,
 } from '../../history/index.ts'
 import { ReplayError } from '../errors.ts'
-import { JsonEvent } from '../json-event.ts'
+import { type EventAttributes, eventAttributes } from '../event-attributes.ts'
 import { PluginOptions } from '../options.ts'
-import type { PluginTarget, Source, SourcePage, SourcePlugin, SourceSize } from '../source.ts'
+import type { ReplayEvent } from '../replay-event.ts'
+import type { PluginTarget, ReadOptions, Source, SourcePage, SourcePlugin, SourceSize } from '../source.ts'
 
 const pageEvents = 1_000
 
@@ -90,27 +96,31 @@ class HistorySource implements Source {
     return isWhole ? { events: Math.max(0, this.#upTo - this.#after) } : {}
   }
 
-  async *read({
-    after,
-    signal,
-  }: {
-    after: string | undefined
-    signal: AbortSignal
-  }): AsyncGenerator<SourcePage> {
+  async *read({ after, signal, patterns = [] }: ReadOptions): AsyncGenerator<SourcePage> {
     const isWhole = Object.keys(this.#filter).length === 0
+    const required = requiredBy(patterns)
+    const isRemote = this.#reader.selectMatching !== undefined && patterns.length === 1
+    const reads = isWhole && Object.keys(required).length === 0 && !isRemote
+    const mayMatch = new EventTest(required)
     let through = Math.max(this.#after, after === undefined ? 0 : positionOf(after))
-    let bytes = 0
+    let [bytes, told] = [0, through]
     while (through < this.#upTo && !signal.aborted) {
       const page = { after: through, upTo: this.#upTo, limit: pageEvents }
-      const selected = isWhole
+      const selected = reads
         ? { events: await this.#reader.read(page), through: undefined }
-        : await this.#reader.select({ ...page, filter: this.#filter })
-      const events = selected.events.map(eventOf)
-      for (const { text } of events) bytes += text.length
-      const next = selected.through ?? events.at(-1)?.position ?? through
+        : await selectFor(this.#reader, { ...page, filter: this.#filter }, patterns)
+      const found = selected.events.filter((event) => mayMatch.mayMatch(event))
+      for (const event of found) bytes += bodyLengthOf(event)
+      const next = selected.through ?? selected.events.at(-1)?.position ?? through
       if (next === through) break
       through = next
-      yield { events, bytes }
+      const upTo = found.at(-1)?.position ?? through
+      const passed = isWhole && !reads ? upTo - told - found.length : 0
+      told = upTo
+      yield { events: found.map((event) => new HistoryEvent(event)), bytes, passed }
+    }
+    if (isWhole && !reads && through > told && !signal.aborted) {
+      yield { events: [], bytes, passed: through - told }
     }
   }
 
@@ -119,10 +129,41 @@ class HistorySource implements Source {
   }
 }
 
-const place = { placeOf: (position: number) => `position ${position}`, tokenOf: String }
+/** Its line is made once somebody looks at it. */
+class HistoryEvent implements ReplayEvent {
+  readonly position: number
+  readonly #event: StoredEvent
+  #text: string | undefined
+  #json: unknown
+  #attributes: EventAttributes | undefined
 
-function eventOf(event: StoredEvent): JsonEvent {
-  return new JsonEvent(eventLine(event), event.position, place)
+  constructor(event: StoredEvent) {
+    this.position = event.position
+    this.#event = event
+  }
+
+  get place(): string {
+    return `position ${this.position}`
+  }
+
+  get token(): string {
+    return String(this.position)
+  }
+
+  get text(): string {
+    this.#text ??= eventLine(this.#event)
+    return this.#text
+  }
+
+  get json(): unknown {
+    this.#json ??= withJsonData(JSON.parse(this.text))
+    return this.#json
+  }
+
+  get attributes(): EventAttributes {
+    this.#attributes ??= eventAttributes(this.json)
+    return this.#attributes
+  }
 }
 
 function positionOf(token: string): number {

@@ -36,7 +36,7 @@ export interface TypedList extends TypedFilter, TypedRange {
 }
 
 /** What must be in the bodies, and the options that asked for it. */
-export interface BodySearch extends Pick<SearchOptions, 'texts' | 'ignoreCase' | 'where'> {
+export interface BodySearch extends Pick<SearchOptions, 'texts' | 'ignoreCase' | 'where' | 'pattern'> {
   readonly options: readonly string[]
 }
 
@@ -52,7 +52,9 @@ export async function listEvents(
   const wanted = last ?? (limit === 0 ? Number.POSITIVE_INFINITY : limit)
   return await withHistory(cli, { history }, async (reader) => {
     const range = await rangeOf(reader, typed)
-    const scan = await scanOf(filter, bodyOptions)
+    const { patternFilter } = await import('../../history/index.ts')
+    const narrow = body.pattern === undefined ? filter : patternFilter(filter, [body.pattern])
+    const scan = await scanOf(narrow, bodyOptions)
     const search = {
       filter,
       ...body,

@@ -1,4 +1,5 @@
 /** Events of a file: what was read of it, and where. */
+import { withJsonData } from '../../../events/index.ts'
 import { ReplayError } from '../../errors.ts'
 import { type EventAttributes, eventAttributes } from '../../event-attributes.ts'
 import type { ReplayEvent } from '../../replay-event.ts'
@@ -67,7 +68,7 @@ export class FileEvent implements ReplayEvent {
 
   protected parse(): unknown {
     try {
-      return JSON.parse(this.text)
+      return withJsonData(JSON.parse(this.text))
     } catch (cause) {
       throw new ReplayError(
         'REPLAY_EVENT_UNREADABLE',

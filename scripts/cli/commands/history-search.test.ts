@@ -167,6 +167,22 @@ test('stats count by type, source and day, and the sizes, also of a part', async
   assert.deepEqual([empty.events, empty.days, empty.firstAt], [0, [], undefined])
 })
 
+test('a pattern picks by what the line of an event says, beside the other options', async (t) => {
+  const { run, totals } = await ordersOf(t, { count: 30 })
+  const over = (least: number) => ({ data: { order: { total: [{ numeric: ['>', least] }] } } })
+  const search = (pattern: object, ...more: string[]) =>
+    totals('history', 'search', '--pattern', JSON.stringify(pattern), ...more)
+  assert.deepEqual(await search({ type: ['order.paid'], ...over(20) }), [21, 24, 27, 30])
+  assert.deepEqual(await search(over(20), '--subject', 'EC-1', '--newest-first'), [26, 21])
+  assert.deepEqual(await search({ position: [7], source: [{ prefix: '/sh' }] }), [7])
+  assert.deepEqual(await search(over(10), '--where', '$.customer.name=Ada', '--limit', '2'), [12, 14])
+  const none = await run('history', 'search', '--pattern', '{"type":["none"]}')
+  assert.deepEqual([none.code, none.stdout], [1, ''])
+  const wrong = await run('history', 'search', '--pattern', '{"data":{"n":[{"numeric":["~",1]}]}}')
+  assert.equal(wrong.code, 2)
+  assert.match(wrong.stderr, /--pattern: data\.n\[0\]\.numeric/)
+})
+
 test('charts are blocks on a terminal that has them, else ASCII', async (t) => {
   const { run, terminal } = await ordersOf(t, { count: 30 })
   const line = (text: string) => text.split('\n').find((found) => found.startsWith('  order.paid'))!

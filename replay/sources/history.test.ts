@@ -1,0 +1,97 @@
+/** A history as a source: what patterns leave out is not made, and a report tells the same. */
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { attributesOf, compilePattern, silentLogger, toMessage } from '../../events/index.ts'
+import { openHistoryWriter, serveFeed } from '../../history/index.ts'
+import { recordingAction } from '../replay.fixture.ts'
+import { replay } from '../replay.ts'
+import type { Source } from '../source.ts'
+import { source as plugin } from './history.ts'
+
+async function historyOf(t: TestContext, count: number): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'backstory-replay-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const history = join(folder, 'history.db')
+  const writer = await openHistoryWriter({ history, exchange: 'orders' })
+  const events = Array.from({ length: count }, (_, at) => {
+    const type = at % 10 === 0 ? 'rare' : 'common'
+    const pretty = Buffer.from(JSON.stringify({ n: at + 1 }, undefined, 2))
+    const message = toMessage(
+      { type, id: `${at + 1}`, subject: `k${at % 3}`, data: pretty, contentType: 'application/json' },
+      { exchange: 'orders', source: '/s' },
+    )
+    return { ...attributesOf(message), message }
+  })
+  await writer.append({ events, fences: [] })
+  await writer.close()
+  return history
+}
+
+async function sourceOf(history: string, options: object = {}): Promise<Source> {
+  const context = {
+    runId: 'r',
+    cwd: '/',
+    logger: silentLogger,
+    setting: () => undefined,
+    brokers: async () => [],
+    history: async () => history,
+    stdin: process.stdin,
+    output: { write: async () => {} },
+  }
+  return await plugin.create({ address: history, options: { ...options }, context })
+}
+
+const rare = { type: ['rare'], data: { n: [{ numeric: ['>', 500] }] } }
+
+for (const where of ['in a file', 'behind a feed']) {
+  test(`a rule by type and body picks the same ${where} as in memory, and all that was looked at is counted`, async (t) => {
+    const file = await historyOf(t, 1_234)
+    let history = file
+    if (where === 'behind a feed') {
+      const feed = await serveFeed({ histories: [file], port: 0 })
+      t.after(() => feed.close({ drainMs: 0 }))
+      history = `${feed.url}/exchanges/orders`
+    }
+    const run = async (patterns: readonly object[], source: Source) => {
+      const actions = patterns.map(() => recordingAction({ batchMax: 10 }))
+      const rules = patterns.map((pattern, at) => ({
+        name: `rule ${at}`,
+        pattern: compilePattern(pattern),
+        action: actions[at]!,
+      }))
+      const report = await replay({ run: 'r', source, rules })
+      const { read, picked, checksum } = report
+      return { read, picked, checksum, done: actions.map(({ done }) => done) }
+    }
+    const two = [rare, { subject: ['k1'], type: ['rare'] }]
+    for (const patterns of [[rare], two, [{ data: { n: [7] } }], [{ type: ['none'] }]]) {
+      const inMemory = await sourceOf(history)
+      const { read } = inMemory
+      const plain = await run(patterns, {
+        ...inMemory,
+        name: 'a history',
+        open: () => inMemory.open(),
+        close: () => inMemory.close(),
+        read: ({ after, signal }) => read.call(inMemory, { after, signal }),
+      })
+      assert.deepEqual(await run(patterns, await sourceOf(history)), plain)
+      assert.equal(plain.read, 1_234)
+    }
+    const all = await sourceOf(history, { types: ['rare'] })
+    assert.equal((await run([{ subject: ['k1'] }], all)).picked, 41)
+  })
+}
+
+test('a JSON body over several lines is data to a pattern, and its line keeps it byte for byte', async (t) => {
+  const source = await sourceOf(await historyOf(t, 2))
+  t.after(() => source.close())
+  await source.open()
+  for await (const { events } of source.read({ after: undefined, signal: new AbortController().signal })) {
+    const [first] = events
+    assert.deepEqual((first!.json as { data: unknown }).data, { n: 1 })
+    assert.match(first!.text, /"data_base64":"/)
+  }
+})
