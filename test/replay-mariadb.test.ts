@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { RowDataPacket } from 'mysql2/promise'
 import { act, allDone, opened, sqlStorageContract } from '../replay/actions/sql/sql-storage.contract.ts'
-import { newDatabase, ownMariadb, testMariadb } from './fixtures/mariadb.ts'
+import { mariadbConnection, newDatabase, ownMariadb, testMariadb } from './fixtures/mariadb.ts'
 import { mariadbPlace, mariadbPlaceAt } from './fixtures/mariadb-place.ts'
 import { sqlFaultsContract } from './sql-faults.contract.ts'
 
@@ -70,12 +71,13 @@ test('mariadb: a row longer than a packet is refused alone, and the connection s
 })
 
 test('mariadb: it is reached by its socket, or by mariadb:// as by mysql://', async (t) => {
-  const server = await ownMariadb(t)
-  const database = new URL(await newDatabase(server.url))
+  const database = new URL(await testMariadb(t))
   const place = await mariadbPlaceAt(t, database.href)
+  const connection = await mariadbConnection(t, database.href)
+  const [[row]] = await connection.query<RowDataPacket[]>('SELECT @@socket AS path')
   await place.makeTable('orders', { columns: { id: 'text' }, key: ['id'] })
   const rest = `://${database.username}:${database.password}@`
-  const socket = `mysql${rest}localhost${database.pathname}?socket=${encodeURIComponent(server.socket)}`
+  const socket = `mysql${rest}localhost${database.pathname}?socket=${encodeURIComponent(row!.path)}`
   for (const address of [socket, `mariadb${rest}${database.host}${database.pathname}`]) {
     const action = await opened(t, { address }, { columns: { id: '$.id' } })
     assert.equal(action.isLocal, true)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { JsonEvent } from '../json-event.ts'
 import { defaultMapping } from './default-mapping.ts'
@@ -175,6 +176,31 @@ test('by default a CloudEvent, an event of EventBridge and plain JSON have the c
   assert.deepEqual(defaults('{"id":7,"total":1.0}'), ['7', '', null, null, null, '{"id":7,"total":1.0}'])
   assert.deepEqual(defaults('{"specversion":"1.0","id":"1"}'), ['1', '', null, null, null, null])
   assert.throws(() => defaultMapping.valuesOf(eventOf('{"total":1}')), { code: 'REPLAY_EVENT_REFUSED' })
+})
+
+test('the mapping of docs/replay/mapping.md gives what the page says', () => {
+  const page = readFileSync(new URL('../../docs/replay/mapping.md', import.meta.url), 'utf8')
+  const columns = JSON.parse(/```json\n([\s\S]*?)```/.exec(page)![1]!)
+  const data = {
+    country: 'NL',
+    order: { id: 7 },
+    customer: { id: 'c' },
+    lines: [{ sku: 'A' }, { sku: 'B' }],
+    'odd name': 1,
+  }
+  const mapped = valuesOf(columns, JSON.stringify({ time: '2026-01-02T03:04:05Z', data }))
+  assert.deepEqual(mapped, {
+    id: { type: 'integer', value: 7 },
+    customer: { type: 'text', value: 'c' },
+    first_sku: { type: 'text', value: 'A' },
+    skus: '["A","B"]',
+    label: { type: 'text', value: 'NL-7' },
+    odd: { type: 'integer', value: 1 },
+    placed_at: { type: 'timestamp', value: '2026-01-02T03:04:05Z' },
+    channel: { type: 'text', value: 'web' },
+    origin: { type: 'text', value: 'replay' },
+    price_text: { type: 'text', value: '$5' },
+  })
 })
 
 function defaults(text: string): unknown[] {

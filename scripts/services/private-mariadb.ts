@@ -107,11 +107,6 @@ export class PrivateMariadb {
     return this.#place.folder
   }
 
-  /** Path of its Unix socket. */
-  get socket(): string {
-    return join(this.folder, 'socket')
-  }
-
   /** The server's; another one after each start, undefined while it is down. */
   get pid(): number | undefined {
     return this.#server?.isRunning ? this.#server.pid : undefined

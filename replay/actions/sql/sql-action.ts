@@ -51,7 +51,7 @@ export class SqlAction implements Action<Row> {
   }
 
   describe(row: Row): PlannedWrite {
-    return { kind: 'sql', statement: this.#database.statement, parameters: row }
+    return { kind: 'sql', statement: this.#database.statement, parameters: row.map(shown) }
   }
 
   async open(): Promise<void> {
@@ -83,4 +83,12 @@ export class SqlAction implements Action<Row> {
   get #skipsPresent(): boolean {
     return this.#write.mode === 'insert' && this.#write.key.length > 0
   }
+}
+
+/** A report is JSON: bytes are in base64, and a number that JSON's readers would change is a text. */
+function shown(parameter: unknown): unknown {
+  if (Buffer.isBuffer(parameter)) return parameter.toString('base64')
+  if (typeof parameter !== 'bigint') return parameter
+  const number = Number(parameter)
+  return Number.isSafeInteger(number) ? number : String(parameter)
 }

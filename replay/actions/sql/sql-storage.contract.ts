@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { silentLogger } from '../../../events/index.ts'
 import { type Action, ActionFailure, type Outcome, type PlannedWrite } from '../../action.ts'
+import { actionConformance } from '../../conformance/index.ts'
 import { JsonEvent } from '../../json-event.ts'
 import type { ReplayEvent } from '../../replay-event.ts'
 import type { PluginTarget } from '../../source.ts'
@@ -346,8 +347,11 @@ export function sqlStorageContract(name: string, openPlace: (t: TestContext) => 
     assert.deepEqual(await place.read(table, shape), [])
   })
 
-  check('what is described is what is sent', async (t) => {
+  check('what is described is what is sent, as JSON can say it', async (t) => {
     const place = await withTable(t, openPlace, 'orders', orders)
+    const long = { columns: { id: '$.id', total: { value: 'AP8=', type: 'bytes' } } }
+    const { parameters } = planned(place, long, { id: 9007199254740991, total: 1 })
+    assert.deepEqual(JSON.parse(JSON.stringify(parameters)).map(String), ['9007199254740991', 'AP8='])
     await place.run(planned(place, { columns: ordersColumns }, { id: 'a', total: 1 }))
     await place.run(planned(place, { columns: ordersColumns }, { id: 'a', total: 2 }))
     assert.deepEqual(await place.read('orders', orders), [{ id: 'a', total: '2', note: null }])
@@ -374,6 +378,21 @@ export function sqlStorageContract(name: string, openPlace: (t: TestContext) => 
     for (const [at, { id, ...values }] of rows.entries()) {
       assert.equal(id, String(1_000 + at))
       assert.deepEqual(new Set(Object.values(values)), new Set([String(at)]))
+    }
+  })
+
+  actionConformance(name, async (t) => {
+    const place = await withTable(t, openPlace, 'orders', { ...orders, positive: 'total' })
+    const away = place.address.includes('://') ? new URL(place.address) : undefined
+    if (away !== undefined) away.port = '1'
+    return {
+      create: () => create(place, { columns: ordersColumns }),
+      events: ['a', 'b', 'c'].map((id) => ({ id, subject: id, total: 1 })),
+      refused: { id: 'd', subject: 'd', total: -1 },
+      effects: async () => await place.read('orders', orders),
+      secrets: [away?.password ?? ''].filter((secret) => secret !== ''),
+      createAway: () =>
+        create({ address: away?.href ?? `${place.address}.missing` }, { columns: ordersColumns }),
     }
   })
 
