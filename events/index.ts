@@ -31,7 +31,7 @@ export {
   toMessage,
 } from './event.ts'
 export { isPlural, type JsonPath, mistake, parsePath, textAt, valuesAt } from './json-path.ts'
-export { indentJson, memberText } from './json-text.ts'
+export { elementTexts, indentJson, memberText, oneLine } from './json-text.ts'
 export { type Logger, silentLogger } from './logger.ts'
 export type { Headers, HeaderValue, Message, Properties } from './message.ts'
 export type { PatternFinding } from './patterns/explain.ts'

@@ -29,6 +29,24 @@ export function elementText(text: string, index: number): string | undefined {
   return undefined
 }
 
+/** The texts of all elements of an array, in order. */
+export function elementTexts(text: string): string[] {
+  const found: string[] = []
+  let at = afterSpace(text, text.indexOf('[') + 1)
+  while (at < text.length && text[at] !== ']') {
+    const to = valueEnd(text, at)
+    found.push(text.slice(at, to).trimEnd())
+    // A comma and the next element, or the end of the array.
+    at = text[to] === ',' ? afterSpace(text, to + 1) : to
+  }
+  return found
+}
+
+/** The same JSON on one line: a line break in JSON is never part of a text. */
+export function oneLine(text: string): string {
+  return /[\r\n]/.test(text) ? text.replace(/[\r\n]+/g, ' ') : text
+}
+
 /** The same JSON, a member a line, two spaces a level. */
 export function indentJson(text: string): string {
   const parts: string[] = []

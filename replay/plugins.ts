@@ -21,6 +21,7 @@ const sources: readonly Builtin<'source'>[] = [
   [/^queue:/, () => import('./sources/queue.ts')],
   [/^stream:/, () => import('./sources/stream.ts')],
   [/^dynamodb:/, () => import('./sources/dynamodb.ts')],
+  [/^(opensearch|elasticsearch)\+https?:\/\//i, () => import('./sources/opensearch.ts')],
   // Whatever is left is a file.
   [/(?:)/, () => import('./sources/json/json.ts')],
 ]
@@ -34,6 +35,7 @@ const actions: readonly Builtin<'action'>[] = [
   [/^lambda:/, () => import('./actions/lambda.ts')],
   [/^eventbridge:/, () => import('./actions/eventbridge.ts')],
   [/^dynamodb:/, () => import('./actions/dynamodb.ts')],
+  [/^(opensearch|elasticsearch)\+https?:\/\//i, () => import('./actions/opensearch.ts')],
   [/^sqlite:|^(postgres(ql)?|mysql|mariadb|sqlserver|mssql):\/\//i, () => import('./actions/sql/sql.ts')],
 ]
 

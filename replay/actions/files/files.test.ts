@@ -32,7 +32,7 @@ test('JSON Lines hold each event on its line, as its source has it', async (t) =
   const folder = temporaryFolder(t)
   await writeFiles(folder, 'out.jsonl', { events: ['{"id":1.10}', '{\n  "id": "2\u2028"\n}', odd] })
   assert.deepEqual(textsIn(folder), {
-    'out.jsonl': `{"id":1.10}\n{"id":"2\u2028"}\n${JSON.stringify(odd)}\n`,
+    'out.jsonl': `{"id":1.10}\n{   "id": "2\u2028" }\n${JSON.stringify(odd)}\n`,
   })
 })
 

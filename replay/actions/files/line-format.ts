@@ -1,4 +1,6 @@
 /** What files hold: how an event becomes a line of one. */
+import { oneLine } from '../../../events/index.ts'
+import { jsonOf } from '../../mapping/json-of.ts'
 import type { MappedValue } from '../../mapping/mapped-value.ts'
 import type { Mapping } from '../../mapping/mapping.ts'
 import type { ReplayEvent } from '../../replay-event.ts'
@@ -16,20 +18,9 @@ export interface LineFormat {
 
 /** The event as its source holds it, or, with a mapping, an object of what it maps. */
 export function jsonLines(mapping: Mapping | undefined): LineFormat {
-  if (mapping === undefined) {
-    return {
-      header: '',
-      lineOf: (event) => `${/[\r\n]/.test(event.text) ? JSON.stringify(event.json) : event.text}\n`,
-    }
-  }
-  const keys = mapping.names.map((name) => JSON.stringify(name))
   return {
     header: '',
-    lineOf: (event) =>
-      `{${mapping
-        .valuesOf(event)
-        .map((value, at) => `${keys[at]}:${jsonOf(value)}`)
-        .join(',')}}\n`,
+    lineOf: (event) => `${oneLine(mapping === undefined ? event.text : jsonOf(mapping, event))}\n`,
   }
 }
 
@@ -40,26 +31,6 @@ export function csv(mapping: Mapping): LineFormat {
     lineOf: (event) => `${mapping.valuesOf(event).map(cellOf).join(',')}\r\n`,
   }
 }
-
-function jsonOf(value: MappedValue): string {
-  if (value === null) return 'null'
-  switch (value.type) {
-    case 'json':
-      return /[\r\n]/.test(value.text) ? JSON.stringify(value.value) : value.text
-    case 'bytes':
-      return JSON.stringify(value.value.toString('base64'))
-    case 'integer':
-    case 'number':
-    case 'boolean':
-      return String(value.value)
-    case 'decimal':
-      return jsonNumber.test(value.value) ? value.value : JSON.stringify(value.value)
-    default:
-      return JSON.stringify(value.value)
-  }
-}
-
-const jsonNumber = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 
 function cellOf(value: MappedValue): string {
   if (value === null) return ''
