@@ -5,7 +5,16 @@
  * the shape calls an event's identity, type, subject and time.
  */
 
+import type { Message } from '../events/index.ts'
 import type { EventAttributes } from './event-attributes.ts'
+
+export interface PublishedMessage {
+  readonly id: string
+  readonly source: string
+  readonly message: Message
+  /** The number of its erasure, where its history has emptied it. */
+  readonly erased?: number | undefined
+}
 
 export interface ReplayEvent {
   /** The history's position, or the event's number in its source: 1, 2, 3 … Grows. */
@@ -16,6 +25,10 @@ export interface ReplayEvent {
   readonly token: string
   /** As the source holds it; one line where the source's own is. */
   readonly text: string
+  /** About what it takes in memory, where the text need not be made to know. Default: the length of the text. */
+  readonly length?: number
+  /** What RabbitMQ has carried, where the source has it: what the text says of it, without a way there and back. */
+  readonly published?: PublishedMessage
   /** @throws ReplayError `REPLAY_EVENT_UNREADABLE` where the source's bytes are no JSON. */
   readonly json: unknown
   /** @throws ReplayError `REPLAY_EVENT_UNREADABLE`, as `json`. */

@@ -97,7 +97,7 @@ class OpenRound {
     this.#last = event
     if (picked === undefined) return
     this.picked.push(picked)
-    this.textLength += event.text.length
+    this.textLength += event.length ?? event.text.length
   }
 
   close(): Round {

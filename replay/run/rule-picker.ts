@@ -25,10 +25,11 @@ export class RulePicker {
    *   acted on.
    */
   pick(event: ReplayEvent): readonly number[] | undefined {
-    const { json } = event
+    // Throws where the event is unreadable, and costs less than `json` where that has not been made.
+    if (this.#patterned.length === 0) void event.attributes
     let picking = this.#always
     if (this.#patterned.length > 0) {
-      const matching = this.#patterns.match(json)
+      const matching = this.#patterns.match(event.json)
       if (matching.length > 0) {
         picking = matching.map((index) => this.#patterned[index]!)
         if (this.#always.length > 0) picking = [...picking, ...this.#always].sort((a, b) => a - b)

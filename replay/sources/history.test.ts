@@ -4,10 +4,13 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { attributesOf, compilePattern, silentLogger, toMessage } from '../../events/index.ts'
+import { attributesOf, compilePattern, type Message, silentLogger, toMessage } from '../../events/index.ts'
 import { openHistoryWriter, serveFeed } from '../../history/index.ts'
+import { replayedMessage } from '../actions/amqp/replayed-message.ts'
+import { JsonEvent } from '../json-event.ts'
 import { recordingAction } from '../replay.fixture.ts'
 import { replay } from '../replay.ts'
+import type { ReplayEvent } from '../replay-event.ts'
 import type { Source } from '../source.ts'
 import { source as plugin } from './history.ts'
 
@@ -93,5 +96,62 @@ test('a JSON body over several lines is data to a pattern, and its line keeps it
     const [first] = events
     assert.deepEqual((first!.json as { data: unknown }).data, { n: 1 })
     assert.match(first!.text, /"data_base64":"/)
+  }
+})
+
+test('an event says of itself what its line says, and is published as its line would be', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'backstory-replay-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const history = join(folder, 'history.db')
+  const writer = await openHistoryWriter({ history, exchange: 'orders' })
+  const odd: readonly Message['properties'][] = [
+    {},
+    { messageId: '1', appId: '/s', type: 't', timestamp: 1_700_000_000 },
+    { messageId: '2', headers: { 'ce-time': 'yesterday', 'ce-subject': 's', 'ce-type': 'other' }, type: 't' },
+    {
+      headers: {
+        'ce-id': '3',
+        'ce-source': '/c',
+        'ce-time': '2026-01-02T03:04:05.678Z',
+        bytes: Buffer.from([0]),
+      },
+    },
+  ]
+  const messages = [
+    ...odd.map((properties) => ({
+      exchange: 'orders',
+      routingKey: 'k',
+      properties,
+      body: Buffer.from([0, 255]),
+    })),
+    toMessage({ type: 't', id: '5', subject: 's', data: { n: 1 } }, { exchange: 'orders', source: '/s' }),
+  ]
+  const events = messages.map((message) => ({ ...attributesOf(message), message }))
+  await writer.append({ events, fences: [] })
+  await writer.close()
+  const source = await sourceOf(history)
+  t.after(() => source.close())
+  await source.open()
+  const read: ReplayEvent[] = []
+  for await (const page of source.read({ after: undefined, signal: new AbortController().signal })) {
+    read.push(...page.events)
+  }
+  assert.equal(read.length, messages.length)
+  const options = {
+    exchange: 'other',
+    routingKey: undefined,
+    headers: {},
+    type: undefined,
+    source: '/',
+    keepsUserId: true,
+    runId: 'r',
+  }
+  for (const event of read) {
+    const { position, place, text } = event
+    const asLine = new JsonEvent(text, position, { placeOf: () => place, tokenOf: String })
+    assert.deepEqual(event.attributes, asLine.attributes)
+    assert.deepEqual(event.json, asLine.json)
+    assert.notEqual(event.published, undefined)
+    assert.deepEqual(replayedMessage(event, options), replayedMessage(asLine, options))
   }
 })

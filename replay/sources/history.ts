@@ -3,7 +3,7 @@
  * that they can be published again byte for byte.
  */
 import { resolve } from 'node:path'
-import { withJsonData } from '../../events/index.ts'
+import { isRfc3339, untyped, withJsonData } from '../../events/index.ts'
 import {
   bodyLengthOf,
   type EventFilter,
@@ -18,9 +18,9 @@ import {
   shownAddress,
 } from '../../history/index.ts'
 import { ReplayError } from '../errors.ts'
-import { type EventAttributes, eventAttributes } from '../event-attributes.ts'
+import type { EventAttributes } from '../event-attributes.ts'
 import { PluginOptions } from '../options.ts'
-import type { ReplayEvent } from '../replay-event.ts'
+import type { PublishedMessage, ReplayEvent } from '../replay-event.ts'
 import type { PluginTarget, ReadOptions, Source, SourcePage, SourcePlugin, SourceSize } from '../source.ts'
 
 const pageEvents = 1_000
@@ -150,9 +150,17 @@ class HistoryEvent implements ReplayEvent {
     return String(this.position)
   }
 
+  get length(): number {
+    return bodyLengthOf(this.#event)
+  }
+
   get text(): string {
     this.#text ??= eventLine(this.#event)
     return this.#text
+  }
+
+  get published(): PublishedMessage {
+    return this.#event
   }
 
   get json(): unknown {
@@ -160,8 +168,16 @@ class HistoryEvent implements ReplayEvent {
     return this.#json
   }
 
+  /** As its line has them. */
   get attributes(): EventAttributes {
-    this.#attributes ??= eventAttributes(this.json)
+    const { id, source, type, subject, time } = this.#event
+    this.#attributes ??= {
+      id,
+      source,
+      type: type === '' ? untyped : type,
+      subject,
+      time: time !== undefined && isRfc3339(time) ? time : undefined,
+    }
     return this.#attributes
   }
 }

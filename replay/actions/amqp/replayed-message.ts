@@ -76,7 +76,12 @@ interface Original {
 }
 
 function originalOf(event: ReplayEvent, options: MessageOptions): Original {
-  const { text, json } = event
+  const { text, published } = event
+  if (published !== undefined) {
+    const { id, source, message, erased } = published
+    return { id, source, message, isErased: erased !== undefined }
+  }
+  const { json } = event
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
     throw new TypeError('is no JSON object')
   }
