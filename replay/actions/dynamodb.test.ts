@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { unmarshall } from '@aws-sdk/util-dynamodb'
 import { type Action, ActionFailure, type Outcome } from '../action.ts'
+import { actionConformance } from '../conformance/action-conformance.ts'
 import type { Item } from '../dynamodb/attribute-value.ts'
 import {
   type Desk,
@@ -255,6 +256,20 @@ test('a table that is not there, or has another key, is an error before the firs
     { columns, mode: 'delete' },
   ])
     assert.throws(() => made(wrong), TypeError, JSON.stringify(wrong))
+})
+
+actionConformance('dynamodb', async (t) => {
+  const { dynamo, table } = await setup(t)
+  const at = (endpoint: string) =>
+    actionOf(dynamodb, `dynamodb:${table}`, { options: { endpoint, region, columns, timeoutMs: 1_000 } })
+  return {
+    create: () => at(dynamo.endpoint),
+    createAway: () => at('http://127.0.0.1:9'),
+    events: [1, 2, 3, 4].map((n) => orderOf(n)),
+    refused: { ...orderOf(5), subject: 7, data: { note: 1 } },
+    effects: async () => (await dynamo.items(table)).map((item) => JSON.stringify(unmarshall(item))).sort(),
+    secrets: [process.env.AWS_SECRET_ACCESS_KEY!],
+  }
 })
 
 function made(options: Given['options']): Action {

@@ -7,9 +7,11 @@ import {
   region,
   type StubAnswer,
   type StubRequest,
+  secrets,
   startAwsStub,
   useStubCredentials,
 } from '../aws/aws-stub.fixture.ts'
+import { actionConformance } from '../conformance/action-conformance.ts'
 import { actionOf, eventOf, type Given, never } from '../plugin.fixture.ts'
 import { listSource } from '../replay.fixture.ts'
 import { replay } from '../replay.ts'
@@ -236,6 +238,26 @@ stubTest(
     )
   },
 )
+
+if (realBus === undefined) {
+  actionConformance('eventbridge', async (t) => {
+    const { stub, puts } = await setup(t, {}, (entries) =>
+      partly(
+        entries.map(({ Source }) => (Source === 'aws.ec2' ? 'NotAuthorizedForSourceException' : undefined)),
+      ),
+    )
+    const at = (endpoint: string) =>
+      actionOf(eventbridge, 'eventbridge:orders', { options: { endpoint, region, timeoutMs: 1_000 } })
+    return {
+      create: () => at(stub.endpoint),
+      createAway: () => at('http://127.0.0.1:9'),
+      events: [1, 2, 3].map((n) => ({ ...order, id: `o-${n}`, subject: `s-${n}` })),
+      refused: { ...order, source: 'aws.ec2' },
+      effects: puts,
+      secrets,
+    }
+  })
+}
 
 async function act(action: Action, events: readonly unknown[]) {
   await action.open({ state: undefined })

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Action, ActionFailure } from '../action.ts'
+import { actionConformance } from '../conformance/action-conformance.ts'
 import { actionOf, eventOf, type Given, never } from '../plugin.fixture.ts'
 import { listSource } from '../replay.fixture.ts'
 import { replay } from '../replay.ts'
@@ -255,6 +256,26 @@ test('a URL of this machine is local; what cannot be is refused', () => {
     assert.throws(made(wrong), TypeError, JSON.stringify(wrong))
 })
 
+actionConformance('http', async (t) => {
+  const secret = `whsec_${Buffer.alloc(32, 9).toString('base64')}`
+  const given = {
+    options: { secretSetting: 'S', headerSettings: { authorization: 'T' } },
+    settings: { S: secret, T: 'Bearer tok-456' },
+  }
+  const { received, url } = await setup(t, given, (request, response) => {
+    const isBad = received.at(-1)!.body.includes('bad')
+    response.writeHead(isBad ? 422 : 200).end(`You said ${request.headers.authorization}`)
+  })
+  return {
+    create: () => actionOf(http, url, given),
+    createAway: () => actionOf(http, 'http://127.0.0.1:9/', given),
+    events: [1, 2, 3].map((n) => ({ ...order, id: `o-${n}`, subject: `s-${n}` })),
+    refused: { ...order, data: 'bad' },
+    effects: () => received.map(({ body, headers }) => [headers['idempotency-key'], body]),
+    secrets: [secret, 'tok-456'],
+  }
+})
+
 interface Received {
   readonly method: string
   readonly url: string
@@ -292,12 +313,13 @@ async function setup(
     server.closeAllConnections()
     await new Promise<void>((resolve) => server.close(() => resolve()))
   }
-  const action = actionOf(http, urlOf((server.address() as AddressInfo).port), given)
+  const url = urlOf((server.address() as AddressInfo).port)
+  const action = actionOf(http, url, given)
   t.after(async () => {
     await action.close()
     await stop()
   })
-  return { action, received, sockets, connections: () => connections, stop }
+  return { action, url, received, sockets, connections: () => connections, stop }
 }
 
 async function act(action: Action, event: unknown): Promise<void> {

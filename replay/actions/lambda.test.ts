@@ -11,6 +11,7 @@ import {
   startAwsStub,
   useStubCredentials,
 } from '../aws/aws-stub.fixture.ts'
+import { actionConformance } from '../conformance/action-conformance.ts'
 import { actionOf, eventOf, type Given, never } from '../plugin.fixture.ts'
 import { listSource } from '../replay.fixture.ts'
 import { replay } from '../replay.ts'
@@ -257,6 +258,27 @@ stubTest('an endpoint on this machine is local, Amazon’s is not; what cannot b
     assert.throws(() => made(wrong), TypeError, JSON.stringify(wrong))
   assert.throws(() => actionOf(lambda, 'lambda:'), TypeError)
 })
+
+if (realFunction === undefined) {
+  actionConformance('lambda', async (t) => {
+    const stub = await startStub(t, ({ json }) => {
+      const { error } = (json as { detail: { error?: string } }).detail
+      const headers = error === undefined ? undefined : { 'x-amz-function-error': 'Unhandled' }
+      return { status: 200, headers, json: { errorType: 'Bad', errorMessage: error } }
+    })
+    const at = (endpoint: string) =>
+      actionOf(lambda, 'lambda:orders', { options: { endpoint, region, timeoutMs: 1_000 } })
+    return {
+      create: () => at(stub.endpoint),
+      createAway: () => at('http://127.0.0.1:9'),
+      events: [1, 2, 3].map((n) => ({ ...order, id: `o-${n}`, subject: `s-${n}`, time: undefined })),
+      refused: { ...order, data: { error: 'no' } },
+      effects: () =>
+        stub.requests.map(({ json }) => (json as { id?: string } | undefined)?.id).filter(Boolean),
+      secrets,
+    }
+  })
+}
 
 /** An action on a stub, or on the real function; `answer` is asked for invocations only, counted from 0. */
 async function setup(

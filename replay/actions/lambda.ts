@@ -83,7 +83,13 @@ interface LambdaOptions {
   readonly wrapping: { readonly account: string; readonly region: string; readonly replayName: string }
 }
 
-class LambdaAction implements Action<Buffer> {
+interface Payload {
+  readonly json: string
+  /** For an event that has none: the time at which it is sent goes before the other members. */
+  readonly wantsTime: boolean
+}
+
+class LambdaAction implements Action<Payload> {
   readonly name: string
   readonly isLocal: boolean
   readonly isIdempotent = false
@@ -102,18 +108,19 @@ class LambdaAction implements Action<Buffer> {
     this.#options = options
   }
 
-  prepare(event: ReplayEvent): Buffer {
+  prepare(event: ReplayEvent): Payload {
     const { invocation } = this.#options
-    const payload = Buffer.from(this.#payloadOf(event))
-    if (payload.length <= payloadMax[invocation]) return payload
+    const payload = this.#payloadOf(event)
+    const bytes = Buffer.byteLength(textOf(payload, new Date()))
+    if (bytes <= payloadMax[invocation]) return payload
     throw new ReplayError(
       'REPLAY_EVENT_REFUSED',
-      `${event.place} has a payload of ${payload.length} bytes, more than the ${payloadMax[invocation]} that Lambda takes where its invocation is \`${invocation}\``,
+      `${event.place} has a payload of ${bytes} bytes, more than the ${payloadMax[invocation]} that Lambda takes where its invocation is \`${invocation}\``,
     )
   }
 
-  describe(payload: Buffer): PlannedWrite {
-    return { kind: 'call', to: this.name, input: JSON.parse(payload.toString()) }
+  describe({ json }: Payload): PlannedWrite {
+    return { kind: 'call', to: this.name, input: JSON.parse(json) }
   }
 
   async open(): Promise<void> {
@@ -127,11 +134,11 @@ class LambdaAction implements Action<Buffer> {
     await askService(this.name, async () => await this.#invoke('DryRun', undefined))
   }
 
-  async act([payload]: readonly Buffer[], { signal }: { readonly signal: AbortSignal }): Promise<undefined> {
+  async act([payload]: readonly Payload[], { signal }: { readonly signal: AbortSignal }): Promise<undefined> {
     const type = this.#options.invocation === 'wait' ? 'RequestResponse' : 'Event'
     let answer: InvokeCommandOutput
     try {
-      answer = await this.#invoke(type, payload, signal)
+      answer = await this.#invoke(type, Buffer.from(textOf(payload!, new Date())), signal)
     } catch (error) {
       signal.throwIfAborted()
       throw awsFailure(error)
@@ -144,13 +151,14 @@ class LambdaAction implements Action<Buffer> {
     this.#client = undefined
   }
 
-  #payloadOf(event: ReplayEvent): string {
+  #payloadOf(event: ReplayEvent): Payload {
     const { mapping, wrapping, replayName } = this.#options
     const { detail, detailType, id, isOriginal, resources, source, time } = eventBridgeEvent(event, mapping)
     if (isOriginal) {
-      if (replayName === undefined) return event.text
+      if (replayName === undefined) return { json: event.text, wantsTime: false }
       const end = event.text.lastIndexOf('}')
-      return `${event.text.slice(0, end)},"replay-name":${JSON.stringify(replayName)}}`
+      const json = `${event.text.slice(0, end)},"replay-name":${JSON.stringify(replayName)}}`
+      return { json, wantsTime: false }
     }
     const members = {
       version: '0',
@@ -158,13 +166,13 @@ class LambdaAction implements Action<Buffer> {
       'detail-type': detailType,
       source,
       account: wrapping.account,
-      // EventBridge has no parts of seconds.
-      time: (time ?? new Date()).toISOString().replace(/\.\d+/, ''),
+      ...(time !== undefined && { time: shownTime(time) }),
       region: wrapping.region,
       resources,
       'replay-name': wrapping.replayName,
     }
-    return `${JSON.stringify(members).slice(0, -1)},"detail":${detail}}`
+    const json = `${JSON.stringify(members).slice(0, -1)},"detail":${detail}}`
+    return { json, wantsTime: time === undefined }
   }
 
   async #invoke(
@@ -181,6 +189,15 @@ class LambdaAction implements Action<Buffer> {
     })
     return await this.#client!.send(command, { abortSignal: signal })
   }
+}
+
+function textOf({ json, wantsTime }: Payload, now: Date): string {
+  return wantsTime ? `{"time":"${shownTime(now)}",${json.slice(1)}` : json
+}
+
+/** EventBridge has no parts of seconds. */
+function shownTime(time: Date): string {
+  return time.toISOString().replace(/\.\d+/, '')
 }
 
 /** What a function tells of its error is JSON, mostly; a runtime that was killed may leave anything. */

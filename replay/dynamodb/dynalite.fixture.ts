@@ -5,7 +5,6 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { TestContext } from 'node:test'
 import {
   type AttributeDefinition,
   BatchWriteItemCommand,
@@ -67,7 +66,11 @@ function useAnyCredentials(): void {
   process.env.AWS_EC2_METADATA_DISABLED = 'true'
 }
 
-export async function startDynamo(t: TestContext, desk?: Desk): Promise<TestDynamo> {
+/** @param t - A test, or a whole file (`{ after }` of node:test). */
+export async function startDynamo(
+  t: { after(run: () => Promise<void>): void },
+  desk?: Desk,
+): Promise<TestDynamo> {
   useAnyCredentials()
   const requests: DynamoRequest[] = []
   const tables: string[] = []

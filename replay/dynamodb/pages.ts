@@ -1,22 +1,45 @@
 /**
- * The pages of several parts in turn, each part read ahead by one page; with what is needed to go on behind any
- * item of them.
+ * The pages of several parts in turn, and what is needed to go on behind any item of them, in the same order.
+ *
+ * Parts take turns, a page each. Where it is asked for a page and has none, it reads one of each part whose turn comes
+ * next, all at once; then nothing more until those are given out.
  */
 import type { Item } from './attribute-value.ts'
-import type { Progress } from './read-token.ts'
+
+/** How far a reading has come. */
+export interface Progress {
+  /** Items so far. */
+  readonly position: number
+  /** Parts that have been begun: these come first. Those that are not open are done. */
+  readonly begun: number
+  /** In the order of their turns. */
+  readonly open: readonly OpenPart[]
+}
+
+export interface OpenPart {
+  readonly part: number
+  /** Of the last item; undefined before the first. */
+  readonly key: Item | undefined
+  /** Items that are left of a page that is under way; undefined for a whole one. */
+  readonly left?: number | undefined
+}
 
 export interface PartPage {
-  readonly part: number
   readonly items: readonly Item[]
-  /** Before the first item of it, and behind the last. */
+  /** Before the first item of it: its part is the first that is open. */
   readonly before: Progress
+  /** Behind the last. */
   readonly after: Progress
 }
 
 /** How far a reading is behind an item of a page. @param at - Of the item, counted from 0. */
-export function progressBehind({ part, items, before, after }: PartPage, at: number, key: Item): Progress {
+export function progressBehind({ items, before, after }: PartPage, at: number, key: Item): Progress {
   if (at === items.length - 1) return after
-  return { ...before, position: before.position + at + 1, open: new Map(before.open).set(part, key) }
+  const [{ part }, ...others] = before.open as readonly [OpenPart, ...OpenPart[]]
+  // The last page of a part ends where the part does, which may be further on by then.
+  const isLast = after.open.every((one) => one.part !== part)
+  const open = [{ part, key, left: isLast ? undefined : items.length - at - 1 }, ...others]
+  return { ...before, position: before.position + at + 1, open }
 }
 
 /** What a request for a page gives. */
@@ -26,15 +49,15 @@ export interface PageAnswer {
   readonly lastKey: Item | undefined
 }
 
+type Ask = (from: OpenPart) => Promise<PageAnswer>
+
 export class Pages {
   readonly #parts: number
   readonly #atOnce: number
-  readonly #ask: (part: number, after: Item | undefined) => Promise<PageAnswer>
-  readonly #open: Map<number, Item | undefined>
-  /** In turn. */
-  readonly #asked: { readonly part: number; readonly page: Promise<PageAnswer> }[] = []
-  #position: number
-  #begun: number
+  readonly #ask: Ask
+  #progress: Progress
+  /** Of the first that are open. */
+  readonly #asked: Promise<PageAnswer>[] = []
 
   /** @param options.parts - How many there are, of which `atOnce` are read at the same time. */
   constructor({
@@ -42,51 +65,41 @@ export class Pages {
     atOnce,
     from,
     ask,
-  }: {
-    readonly parts: number
-    readonly atOnce: number
-    readonly from: Progress
-    readonly ask: (part: number, after: Item | undefined) => Promise<PageAnswer>
-  }) {
+  }: { readonly parts: number; readonly atOnce: number; readonly from: Progress; readonly ask: Ask }) {
     this.#parts = parts
     this.#atOnce = atOnce
     this.#ask = ask
-    this.#open = new Map(from.open)
-    this.#position = from.position
-    this.#begun = from.begun
-    for (const [part, key] of this.#open) this.#askFor(part, key)
+    this.#progress = from
   }
 
   /** @returns undefined behind the last. @throws What `ask` throws. */
   async next(): Promise<PartPage | undefined> {
-    while (this.#asked.length < this.#atOnce && this.#begun < this.#parts) {
-      const part = this.#begun++
-      this.#open.set(part, undefined)
-      this.#askFor(part, undefined)
-    }
-    const turn = this.#asked.shift()
+    this.#begin()
+    const [turn, ...others] = this.#progress.open
     if (turn === undefined) return undefined
-    const { part } = turn
-    const { items, lastKey } = await turn.page
-    const before = this.#progress()
-    this.#open.delete(part)
-    if (lastKey !== undefined) {
-      // Behind the others: its turn comes after theirs, in a process that goes on from here too.
-      this.#open.set(part, lastKey)
-      this.#askFor(part, lastKey)
+    if (this.#asked.length === 0) this.#askAll()
+    const { items, lastKey } = await this.#asked.shift()!
+    const before = this.#progress
+    // Behind the others: its turn comes after theirs.
+    const open = lastKey === undefined ? others : [...others, { part: turn.part, key: lastKey }]
+    this.#progress = { ...before, position: before.position + items.length, open }
+    return { items, before, after: this.#progress }
+  }
+
+  #begin(): void {
+    const { position, begun, open } = this.#progress
+    const more = Math.min(this.#atOnce - open.length, this.#parts - begun)
+    if (more <= 0) return
+    const parts = Array.from({ length: more }, (_, n) => ({ part: begun + n, key: undefined }))
+    this.#progress = { position, begun: begun + more, open: [...open, ...parts] }
+  }
+
+  #askAll(): void {
+    for (const part of this.#progress.open) {
+      const page = this.#ask(part)
+      // It is looked at when its turn comes, which may be never.
+      page.catch(() => {})
+      this.#asked.push(page)
     }
-    this.#position += items.length
-    return { part, items, before, after: this.#progress() }
-  }
-
-  #askFor(part: number, after: Item | undefined): void {
-    const page = this.#ask(part, after)
-    // It is looked at when its turn comes, which may be never.
-    page.catch(() => {})
-    this.#asked.push({ part, page })
-  }
-
-  #progress(): Progress {
-    return { position: this.#position, begun: this.#begun, open: new Map(this.#open) }
   }
 }

@@ -1,37 +1,38 @@
 /**
- * How far a source of DynamoDB has been read: the key of the last item of each part that is under way. Reading
- * goes on behind a key whether or not its item is still there.
+ * How far a source of DynamoDB has been read, as text: the key of the last item of each part that is under way.
+ * Reading goes on behind a key whether or not its item is still there.
  */
 import type { AttributeValue } from '@aws-sdk/client-dynamodb'
 import { ReplayError } from '../errors.ts'
 import { base64, type Item } from './attribute-value.ts'
-
-export interface Progress {
-  /** Events so far. */
-  readonly position: number
-  /** Parts that have been begun: these come first. Those that are not open are done. */
-  readonly begun: number
-  /** Undefined before the first item of a part. */
-  readonly open: ReadonlyMap<number, Item | undefined>
-}
+import type { Progress } from './pages.ts'
 
 /** @param of - What was asked for: a token of anything else is foreign. */
 export function writeToken(of: string, { position, begun, open }: Progress): string {
-  const parts = [...open].map(([part, key]) => [part, key === undefined ? null : encodeKey(key)])
+  const parts = open.map(({ part, key, left }) => ({ part, key: key && encodeKey(key), left }))
   return JSON.stringify({ of, position, begun, open: parts })
 }
 
 /** @throws ReplayError `REPLAY_CHECKPOINT_FOREIGN`. */
 export function readToken(of: string, token: string): Progress {
-  let read: { of?: unknown; position: number; begun: number; open: [number, EncodedKey | null][] }
+  let read: {
+    readonly of?: unknown
+    readonly position: number
+    readonly begun: number
+    readonly open: readonly { readonly part: number; readonly key?: EncodedKey; readonly left?: number }[]
+  } | null
   try {
     read = JSON.parse(token)
   } catch (cause) {
     throw foreign(cause)
   }
   if (read?.of !== of) throw foreign()
-  const open = new Map(read.open.map(([part, key]) => [part, key === null ? undefined : decodeKey(key)]))
-  return { position: read.position, begun: read.begun, open }
+  const { position, begun, open } = read
+  return {
+    position,
+    begun,
+    open: open.map(({ part, key, left }) => ({ part, key: key && decodeKey(key), left })),
+  }
 }
 
 type EncodedKey = Record<string, { S?: string; N?: string; B?: string }>

@@ -14,6 +14,7 @@ export interface ReadingOptions {
   readonly sort: SortRange
   readonly newestFirst: boolean
   readonly segments: number
+  readonly pageItems: number
   /** Undefined: where it can be. */
   readonly consistent: boolean | undefined
 }
@@ -33,6 +34,7 @@ export const readingOptions = {
   newestFirst: 'With `key`: true for the highest sort key first; default: false',
   index: 'Index to read instead of the table',
   segments: 'Of a scan: how many parts of it are read at once, 1 to 64; default: 1',
+  pageItems: 'Items of a page at most, 1 to 10000; DynamoDB gives 1 MB at most; default: 1000',
   consistent: 'Whether reads are strongly consistent; default: true, but for a global index, which cannot be',
 } as const
 
@@ -45,6 +47,7 @@ export function readReading(options: PluginOptions): ReadingOptions {
   const newestFirst = options.flag('newestFirst')
   const index = options.text('index')
   const segments = options.whole('segments', { min: 1, max: 64 })
+  const pageItems = options.whole('pageItems', { min: 1, max: 10_000 })
   const consistent = options.flag('consistent')
   const isRange = [from, to, prefix, newestFirst].some((one) => one !== undefined)
   if (keys === undefined && isRange)
@@ -60,6 +63,7 @@ export function readReading(options: PluginOptions): ReadingOptions {
     sort: { from, to, prefix },
     newestFirst: newestFirst ?? false,
     segments: segments ?? 1,
+    pageItems: pageItems ?? 1_000,
     consistent,
   }
 }
@@ -76,12 +80,9 @@ export interface Reading {
   readonly keyNames: readonly string[]
 }
 
-/** Items in a page, of which DynamoDB gives 1 MB at most. */
-const pageItems = 1_000
-
 /** @throws ReplayError `REPLAY_SOURCE_INVALID` for an index that is not there, keys of another type. */
 export function planReading(tableName: string, table: Table, options: ReadingOptions): Reading {
-  const { index, keys, segments } = options
+  const { index, keys, segments, pageItems } = options
   const key = keyOf(table, options)
   const common = {
     TableName: tableName,

@@ -3,18 +3,25 @@
  * their sort key.
  *
  * A scan has no order but that within a partition. Segments take turns, a page each, so that two scans of a table
- * that rests give the same order.
+ * that rests give the same order, also where one of them was killed and goes on.
  */
 import { setMaxListeners } from 'node:events'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { awsFailure } from '../aws/aws-failure.ts'
 import { type AwsAddress, awsOptions, readAwsOptions } from '../aws/aws-options.ts'
 import { hinted } from '../aws/opening.ts'
-import { type Item, jsonOfItem } from '../dynamodb/attribute-value.ts'
+import { jsonOfItem } from '../dynamodb/attribute-value.ts'
 import { eventOfItem } from '../dynamodb/item-event.ts'
 import { itemBytes } from '../dynamodb/item-size.ts'
-import { type PageAnswer, Pages, type PartPage, progressBehind } from '../dynamodb/pages.ts'
-import { type Progress, readToken, writeToken } from '../dynamodb/read-token.ts'
+import {
+  type OpenPart,
+  type PageAnswer,
+  Pages,
+  type PartPage,
+  type Progress,
+  progressBehind,
+} from '../dynamodb/pages.ts'
+import { readToken, writeToken } from '../dynamodb/read-token.ts'
 import { ReadUnits } from '../dynamodb/read-units.ts'
 import {
   planReading,
@@ -23,7 +30,7 @@ import {
   readingOptions,
   readReading,
 } from '../dynamodb/reading.ts'
-import { type DynamoDriver, describeTable, keyOfItem, openDynamo } from '../dynamodb/table.ts'
+import { type DynamoDriver, describeTable, keyOfItem, openDynamo, type Table } from '../dynamodb/table.ts'
 import { ReplayError } from '../errors.ts'
 import { PluginOptions } from '../options.ts'
 import type { ReplayEvent } from '../replay-event.ts'
@@ -44,6 +51,8 @@ export const source = {
 
 /** Tries of a request: nobody else does it for a source. About half a minute of throttling. */
 const maxAttempts = 10
+/** Of the first: somebody waits for it. */
+const opening = 2
 
 function createDynamoSource(target: PluginTarget): Source {
   const { address, context } = target
@@ -89,12 +98,17 @@ class DynamoSource implements Source {
 
   async open(): Promise<SourceSize> {
     const { table: tableName, reading, timeoutMs } = this.#options
-    const { driver, client } = await openDynamo(this.#aws, { timeoutMs, maxAttempts })
-    this.#driver = driver
-    this.#client = client
-    const table = await describeTable({ driver, client }, tableName).catch((error) => {
+    const { driver, client: asking } = await openDynamo(this.#aws, { timeoutMs, maxAttempts: opening })
+    let table: Table
+    try {
+      table = await describeTable({ driver, client: asking }, tableName)
+    } catch (error) {
       throw this.#unavailable(error)
-    })
+    } finally {
+      asking.destroy()
+    }
+    this.#driver = driver
+    this.#client = (await openDynamo(this.#aws, { timeoutMs, maxAttempts })).client
     this.#reading = planReading(tableName, table, reading)
     const isWhole = reading.keys === undefined && reading.index === undefined
     return isWhole && table.bytes > 0 ? { bytes: table.bytes } : {}
@@ -107,7 +121,7 @@ class DynamoSource implements Source {
     after: string | undefined
     signal: AbortSignal
   }): AsyncGenerator<SourcePage> {
-    const begin: Progress = { position: 0, begun: 0, open: new Map() }
+    const begin: Progress = { position: 0, begun: 0, open: [] }
     const from = after === undefined ? begin : readToken(this.#of, after)
     const stop = AbortSignal.any([signal, this.#closing.signal])
     // Each segment's request listens to it.
@@ -118,7 +132,7 @@ class DynamoSource implements Source {
       parts: parts.length,
       atOnce,
       from,
-      ask: async (part, key) => await this.#page(part, { key, units, signal: stop }),
+      ask: async (part) => await this.#page(part, { units, signal: stop }),
     })
     let bytes = 0
     try {
@@ -139,16 +153,16 @@ class DynamoSource implements Source {
   }
 
   async #page(
-    part: number,
-    {
-      key,
-      units,
-      signal,
-    }: { readonly key: Item | undefined; readonly units: ReadUnits; readonly signal: AbortSignal },
+    { part, key, left }: OpenPart,
+    { units, signal }: { readonly units: ReadUnits; readonly signal: AbortSignal },
   ): Promise<PageAnswer> {
     const { ScanCommand, QueryCommand } = this.#driver
     const { scan, query } = this.#reading.parts[part]!
-    const more = { ReturnConsumedCapacity: 'TOTAL', ...(key && { ExclusiveStartKey: key }) } as const
+    const more = {
+      ReturnConsumedCapacity: 'TOTAL',
+      ...(key && { ExclusiveStartKey: key }),
+      ...(left !== undefined && { Limit: left }),
+    } as const
     const client = this.#client!
     try {
       const { Items = [], LastEvaluatedKey } = await units.spend(
