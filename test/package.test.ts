@@ -115,6 +115,10 @@ test('the packed package installs into an empty folder and works from there, typ
       const file = createRequire(join(folder, 'program.js')).resolve(`backstory/${name}`)
       assert.equal(typeof JSON.parse(await readFile(file, 'utf8'))[member], 'string', name)
     }
+    const suites =
+      "import('backstory/replay-conformance').then((suites) => console.log(Object.keys(suites).join()))"
+    const { stdout } = await run(process.execPath, ['-e', suites], { cwd: folder })
+    assert.equal(stdout.trim(), 'actionConformance,sourceConformance')
   })
 
   await t.test('its command runs', async () => {

@@ -51,6 +51,8 @@ export class OpenSearchStub {
     { readonly keepAlive: string; readonly documents: [string, string][]; readonly index: string }
   >()
   readonly #options: StubOptions
+  /** Versions of documents that are no longer there. */
+  readonly #deleted = new Map<string, number>()
   #count = 0
   port = 0
 
@@ -197,9 +199,14 @@ export class OpenSearchStub {
     if (injected !== undefined) return failed(injected.status, injected.type, injected.reason)
     const before = documents.get(id)
     const conflict = failed(409, 'version_conflict_engine_exception', `[${id}]: version conflict`)
-    if (version !== undefined && before !== undefined && version <= before.version) return conflict
+    const last = before?.version ?? this.#deleted.get(id)
+    if (version !== undefined && last !== undefined && version <= last) return conflict
     const next = version ?? (before?.version ?? 0) + 1
-    if (operation === 'delete') return { status: documents.delete(id) ? 200 : 404 }
+    if (operation === 'delete') {
+      // A version is kept for a minute, also of what was not there.
+      if (version !== undefined) this.#deleted.set(id, version)
+      return { status: documents.delete(id) ? 200 : 404 }
+    }
     if (operation === 'create' && before !== undefined) return conflict
     let text = source
     if (operation === 'update') {
