@@ -30,6 +30,7 @@ import { publish } from './rows/publish.ts'
 import { record } from './rows/record.ts'
 import { relay } from './rows/relay.ts'
 import { replay } from './rows/replay.ts'
+import { replayJson } from './rows/replay-json.ts'
 import { type Report, tableOf } from './table.ts'
 
 const rows: Record<RowName, Row> = {
@@ -42,6 +43,7 @@ const rows: Record<RowName, Row> = {
   latency,
   feed,
   patterns,
+  'replay-json': replayJson,
   partitions: partitionsRow,
   'partitions-postgres': partitionsPostgres,
 }

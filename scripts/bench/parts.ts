@@ -8,6 +8,7 @@ export const parts = {
   bootstrap: () => import('./ours/bootstrap.ts'),
   'bootstrap-postgres': () => import('./ours/bootstrap-postgres.ts'),
   patterns: () => import('./ours/patterns.ts'),
+  'replay-json': () => import('./ours/replay-json.ts'),
   'live-consumer': () => import('./ours/live-consumer.ts'),
   'feed-server': () => import('./ours/feed-server.ts'),
   'scale-recorder': () => import('./ours/scale-recorder.ts'),
@@ -20,6 +21,8 @@ export const parts = {
   'rabbitmq-stream': () => import('./peers/rabbitmq-stream.ts'),
   jetstream: () => import('./peers/jetstream.ts'),
   'emmett-rebuild': () => import('./peers/emmett-rebuild.ts'),
+  'bare-json-loop': () => import('./peers/bare-json-loop.ts'),
+  jq: () => import('./peers/jq.ts'),
   'bare-loop': () => import('./peers/bare-loop.ts'),
   'bare-parse': () => import('./peers/bare-parse.ts'),
 }

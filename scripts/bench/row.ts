@@ -20,6 +20,7 @@ export const rowNames = [
   'latency',
   'feed',
   'patterns',
+  'replay-json',
   'partitions',
   'partitions-postgres',
 ] as const

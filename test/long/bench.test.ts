@@ -53,6 +53,7 @@ test('a quick bench measures every row beside its peers, and writes only JSON to
       ['latency', [3]],
       ['feed', [0.5]],
       ['patterns', [0.83, undefined, undefined, undefined, undefined]],
+      ['replay-json', [2, 0.7, undefined]],
     ],
   )
   for (const { row, events, ours, peers } of rows) {

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { TestContext } from 'node:test'
-import { silentLogger } from '../../../events/index.ts'
 import { ReplayError } from '../../errors.ts'
+import { pluginTarget } from '../../plugin-target.fixture.ts'
 import type { ReplayEvent } from '../../replay-event.ts'
 import type { Source, SourcePage } from '../../source.ts'
 import { source as plugin } from './json.ts'
@@ -34,17 +34,7 @@ export function jsonSource(
     options = {},
   }: { cwd: string; stdin?: Readable; options?: Readonly<Record<string, unknown>> },
 ): Source {
-  const context = {
-    runId: 'test',
-    cwd,
-    stdin,
-    logger: silentLogger,
-    setting: () => undefined,
-    brokers: async () => [],
-    history: async () => 'history.db',
-    output: { async write() {} },
-  }
-  return plugin.create({ address, options, context }) as Source
+  return plugin.create(pluginTarget(address, { options, cwd, stdin })) as Source
 }
 
 export function pagesOf(
