@@ -42,6 +42,11 @@ export class ByteStream {
     return this.isPipe ? undefined : await this.#file!.head(bytes)
   }
 
+  /** @throws ReplayError `REPLAY_SOURCE_INVALID`, as `read`; of a pipe not before that. */
+  async check(): Promise<void> {
+    this.#refuse((await this.head(magicBytes)) ?? Buffer.alloc(0))
+  }
+
   /**
    * @param from - The offset to begin with. What is compressed, or a pipe, is read from its beginning.
    * @throws GzipDamage. ReplayError `REPLAY_SOURCE_UNAVAILABLE`, or `REPLAY_SOURCE_INVALID` for what is not read
@@ -63,9 +68,12 @@ export class ByteStream {
   /** Ends what is waited for, too. Idempotent. */
   async close(): Promise<void> {
     const { stdin } = this.#options
-    if (this.#file !== undefined) await this.#file.close()
-    // A read of it that is under way would keep the process alive.
-    else if ('destroy' in stdin && typeof stdin.destroy === 'function') stdin.destroy()
+    const closed = this.#file?.close()
+    // That of a pipe waits for the read that is under way, which may take for ever.
+    if (this.isPipe) closed?.catch(() => {})
+    else await closed
+    // A read of standard input would keep the process alive.
+    if (closed === undefined && 'destroy' in stdin && typeof stdin.destroy === 'function') stdin.destroy()
   }
 
   #rawChunks(): AsyncIterable<Uint8Array> {

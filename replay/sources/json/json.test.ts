@@ -105,6 +105,9 @@ test('what is not there, or is something else, is refused by its name', async (t
   await refused('a', 'REPLAY_SOURCE_INVALID', /a is a folder/)
   await refused('orders.zst', 'REPLAY_SOURCE_INVALID', /orders\.zst is zstd/)
   await refused('windows.json', 'REPLAY_SOURCE_INVALID', /windows\.json is UTF-16/)
+  await assert.rejects(async () => await source('a/*.jsonl', { files: 'orders.zst' }).open(), {
+    code: 'REPLAY_SOURCE_INVALID',
+  })
   for (const options of [{ eventBytesMax: 0 }, { eventBytesMax: '1e9' }, { files: 3 }, { other: 1 }]) {
     assert.throws(() => source('orders.jsonl', options), TypeError)
   }
@@ -286,11 +289,20 @@ test('a pipe with a name is read like a file', { skip: process.platform === 'win
   const { source, folder } = folderWith(t, {})
   const made = spawn('mkfifo', [join(folder, 'pipe')])
   await once(made, 'exit')
-  const writer = spawn('sh', ['-c', `printf '{"id":"1"}\\n{"id":"2"}\\n' > ${join(folder, 'pipe')}`])
+  const writer = spawn('sh', [
+    '-c',
+    `(printf '{"id":"1"}\\n{"id":"2"}\\n'; read line) > ${join(folder, 'pipe')}`,
+  ])
   const read = source('pipe')
   assert.deepEqual(await read.open(), {})
+  const stop = new AbortController()
   const events: ReplayEvent[] = []
-  for await (const page of pagesOf(read)) events.push(...page.events)
+  for await (const page of read.read({ after: undefined, signal: stop.signal })) {
+    events.push(...page.events)
+    // It is not at its end, and nothing comes any more: a run can be ended all the same.
+    if (events.length === 2) stop.abort()
+  }
   assert.deepEqual(idsOf(events), ['1', '2'])
+  writer.stdin.end()
   if (writer.exitCode === null) await once(writer, 'exit')
 })

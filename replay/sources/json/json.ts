@@ -5,8 +5,6 @@
  * It reads a chunk at a time, when it is asked for: memory is some chunks and the longest event, whether an array
  * has ten elements or ten million.
  */
-import { access, constants } from 'node:fs/promises'
-import { ReplayError } from '../../errors.ts'
 import { PluginOptions } from '../../options.ts'
 import type { PluginTarget, Source, SourcePage, SourcePlugin, SourceSize } from '../../source.ts'
 import { ByteStream } from './byte-stream.ts'
@@ -15,7 +13,7 @@ import { FileReading } from './file-reading.ts'
 import { GzipDamage } from './gunzip.ts'
 import { findInputFiles, type InputFile, shownAddresses } from './input-file.ts'
 import { bytesBehind, requireSameFiles, requireSameHead } from './resume.ts'
-import { checkOf, checkOfFiles, parseToken, type ResumePoint } from './resume-token.ts'
+import { checkOf, checksOfEarlier, parseToken, type ResumePoint } from './resume-token.ts'
 import { withPauses } from './with-pauses.ts'
 
 const defaultEventBytesMax = 64 * 1024 * 1024
@@ -51,6 +49,8 @@ class JsonSource implements Source {
   readonly #eventBytesMax: number
   readonly #context: Context
   #files: readonly InputFile[] = []
+  /** For each file, a check of those before it. */
+  #earlier: readonly string[] = []
   #bytes = 0
 
   constructor(
@@ -65,7 +65,17 @@ class JsonSource implements Source {
 
   async open(): Promise<SourceSize> {
     this.#files = await findInputFiles(this.#addresses, this.#context.cwd)
-    for (const { path } of this.#files) if (path !== undefined) await requireReadable(path)
+    this.#earlier = checksOfEarlier(this.#files)
+    for (const file of this.#files) {
+      if (file.bytes === undefined) continue
+      // One that cannot be read is told before anything is acted on.
+      const stream = await this.#open(file)
+      try {
+        await stream.check()
+      } finally {
+        await stream.close()
+      }
+    }
     const sizes = this.#files.map(({ bytes }) => bytes)
     return sizes.includes(undefined) ? {} : { bytes: sizes.reduce<number>((sum, size) => sum + size!, 0) }
   }
@@ -99,18 +109,15 @@ class JsonSource implements Source {
     index: number,
     { point, before, signal }: { point: ResumePoint | undefined; before: number; signal: AbortSignal },
   ): AsyncGenerator<SourcePage, number> {
-    const onBytes = (count: number) => {
-      this.#bytes += count
-    }
     const file = this.#files[index]!
-    const stream = await ByteStream.open(file, { stdin: this.#context.stdin, onBytes })
+    const stream = await this.#open(file)
     try {
       if (point !== undefined) await requireSameHead(point, stream)
       const head = await stream.head()
       const reading = new FileReading({
         name: file.name,
         before,
-        earlier: checkOfFiles(this.#files.slice(0, index)),
+        earlier: this.#earlier[index]!,
         head: head && checkOf(head),
         bytesMax: this.#eventBytesMax,
         ...(point !== undefined && { from: point }),
@@ -133,6 +140,13 @@ class JsonSource implements Source {
     }
   }
 
+  async #open(file: InputFile): Promise<ByteStream> {
+    const onBytes = (count: number) => {
+      this.#bytes += count
+    }
+    return await ByteStream.open(file, { stdin: this.#context.stdin, onBytes })
+  }
+
   /** undefined where nothing came for a second. */
   async *#chunks(
     stream: ByteStream,
@@ -150,14 +164,5 @@ class JsonSource implements Source {
         bytes: this.#bytes,
       }
     }
-  }
-}
-
-async function requireReadable(path: string): Promise<void> {
-  try {
-    await access(path, constants.R_OK)
-  } catch (cause) {
-    const { message } = cause as Error
-    throw new ReplayError('REPLAY_SOURCE_UNAVAILABLE', `${path} cannot be read: ${message}`, { cause })
   }
 }

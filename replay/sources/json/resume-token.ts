@@ -57,7 +57,13 @@ export function bytesOfCheck(check: string | undefined): number {
   return check === undefined ? 0 : Number.parseInt(check, 10)
 }
 
-/** Of the files before the one that is read. */
-export function checkOfFiles(files: readonly InputFile[]): string {
-  return checkOf(JSON.stringify(files.map(({ name, bytes }) => [name, bytes ?? null])))
+/** For each file, what those before it are known by again: their names and sizes. */
+export function checksOfEarlier(files: readonly InputFile[]): string[] {
+  const checks: string[] = []
+  let check = ''
+  for (const { name, bytes = null } of files) {
+    checks.push(check)
+    check = checkOf(JSON.stringify([check, name, bytes]))
+  }
+  return checks
 }

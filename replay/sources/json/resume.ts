@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { ReplayError } from '../../errors.ts'
 import type { ByteStream } from './byte-stream.ts'
 import type { InputFile } from './input-file.ts'
-import { bytesOfCheck, checkOf, checkOfFiles, type ResumePoint } from './resume-token.ts'
+import { bytesOfCheck, checkOf, checksOfEarlier, type ResumePoint } from './resume-token.ts'
 
 /**
  * @returns The index of the file to go on with.
@@ -13,7 +13,7 @@ import { bytesOfCheck, checkOf, checkOfFiles, type ResumePoint } from './resume-
 export function requireSameFiles({ file, earlier }: ResumePoint, files: readonly InputFile[]): number {
   const index = files.findIndex(({ name }) => name === file)
   if (index === -1) throw foreign(file, 'is not among the files to read')
-  if (checkOfFiles(files.slice(0, index)) === earlier) return index
+  if (checksOfEarlier(files)[index] === earlier) return index
   throw foreign(file, 'does not come behind the same files, of the same sizes, any more')
 }
 
