@@ -18,8 +18,11 @@ import { Tally } from './tally.ts'
 
 /** Keys that wait behind a failed event, of a rule: all of them are in memory, and in each checkpoint. */
 const heldKeysMax = 100_000
-/** Events in a round: several batches for each lane, and no more than memory likes. */
-const roundEvents = { least: 1_000, most: 10_000, batchesPerLane: 4 }
+/**
+ * Events in a round: several batches for each lane, and no more than memory likes. A dry run has no batches, and
+ * what it picks is gone before the collector takes it for something that stays: it needs a third less memory.
+ */
+const roundEvents = { least: 1_000, most: 10_000, batchesPerLane: 4, dry: 100 }
 
 export interface StateToGoOnFrom {
   readonly state: RunState | undefined
@@ -130,7 +133,8 @@ export class Run {
   }
 
   #roundMax(): number {
-    const { rules, order, concurrency, rate, speed } = this.#options
+    const { rules, order, concurrency, rate, speed, dryRun } = this.#options
+    if (dryRun) return roundEvents.dry
     const lanes = order === 'global' ? 1 : concurrency
     // A stop waits for the round in hand: it is to be no longer than a second or so.
     if (speed !== undefined) return lanes
