@@ -62,7 +62,9 @@ export async function* readRounds(
       yield round.close()
       round = new OpenRound(bytes)
     }
-    if (round.read > 0 && (endsRound || round.ageMs >= roundMs)) {
+    // In a dry run nothing waits for a round to fill: what is picked is let go of soon, before the collector takes it
+    // for something that stays.
+    if (round.read > 0 && (dryRun || endsRound || round.ageMs >= roundMs)) {
       yield round.close()
       round = new OpenRound(bytes)
     }

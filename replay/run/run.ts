@@ -20,7 +20,7 @@ import { Tally } from './tally.ts'
 const heldKeysMax = 100_000
 /**
  * Events in a round: several batches for each lane, and no more than memory likes. A dry run has no batches, and
- * what it picks is gone before the collector takes it for something that stays: it needs a third less memory.
+ * lets go of what it has picked the sooner.
  */
 const roundEvents = { least: 1_000, most: 10_000, batchesPerLane: 4, dry: 100 }
 

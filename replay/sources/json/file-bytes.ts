@@ -5,7 +5,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { ReplayError } from '../../errors.ts'
 
-const chunkBytes = 256 * 1024
+const chunkBytes = 128 * 1024
 
 export class FileBytes {
   readonly #path: string

@@ -46,6 +46,16 @@ test('standard input that is given again goes on behind the token', async (t) =>
     for (const [index, { token }] of events.entries()) {
       assert.deepEqual(idsOf(await readAll(given(), token)), idsOf(events.slice(index + 1)))
     }
+    const { token } = events.at(-1)!
+    for (const other of [lines(...numbered(19)), '']) {
+      const stdin = new PassThrough()
+      stdin.end(other)
+      const { source } = folderWith(t, {}, { stdin })
+      await assert.rejects(readAll(source('-'), token), {
+        code: 'REPLAY_CHECKPOINT_FOREIGN',
+        message: /^standard input has become shorter/,
+      })
+    }
   }
 })
 
