@@ -43,10 +43,7 @@ export interface Action<Prepared = unknown> {
    *   first failure.
    * @throws ActionFailure where the whole batch failed. What was done of it before is done again.
    */
-  act(
-    batch: readonly Prepared[],
-    options: { readonly signal: AbortSignal },
-  ): Promise<readonly Outcome[] | undefined>
+  act(batch: readonly Prepared[], options: ActOptions): Promise<readonly Outcome[] | undefined>
   /**
    * Makes what was done durable, and gives what a later process needs to go on from here, as JSON. Called at
    * each checkpoint, while nothing is being acted on.
@@ -61,6 +58,12 @@ export interface Action<Prepared = unknown> {
   finish?(): Promise<void>
   /** Ends it; called once, after the last `act`. Idempotent. */
   close(): Promise<void>
+}
+
+export interface ActOptions {
+  readonly signal: AbortSignal
+  /** What order is kept by, for each event of the batch; undefined where nothing is. For an action that sends on. */
+  readonly keys?: readonly (string | undefined)[]
 }
 
 /** `skipped`: there was nothing to do for it, such as a row that was there. */

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import type { ConfirmChannel, GetMessage } from 'amqplib'
 import { silentLogger } from '../events/index.ts'
 import { consumerQueueOf, openHistory, openPublisher, startConsumer, startRecorder } from '../index.ts'
+import { actionConformance } from '../replay/conformance/index.ts'
 import {
   type Action,
   findPlugin,
@@ -219,6 +220,7 @@ test('JSON of other shapes becomes CloudEvents that keep their id, source, type,
     ['id', 'source', 'type', 'subject'].map((name) => second!.headers[`ce-${name}`]),
     ['2', '/file', 'paid', 'o-2'],
   )
+  assert.equal('ce-time' in second!.headers, false, 'it had none')
   assert.equal(first!.routingKey, 'k')
 })
 
@@ -268,6 +270,50 @@ test('what no queue takes is refused by its code, alone; the others arrive in th
   )
   const ids = numbers(1, 40).filter((id) => Number(id) % 4 !== 0)
   assert.deepEqual(idsOf(await drain(channel, queue)), ids)
+})
+
+for (const [what, options, order, arrived] of [
+  ['the rest of its key waits', {}, 'global', '1 3 4 6 7 9'],
+  ['where it may be overtaken, each other one arrives once', { overtake: true }, 'global', '1 3 4 5 6 7 8 9'],
+  ['without an order, too', {}, 'none', '1 3 4 5 6 7 8 9'],
+] as const) {
+  test(`behind an event that no queue takes ${what}`, async (t) => {
+    const place = await newExchange(t)
+    const channel = await plainChannel(t, place.url)
+    await channel.assertExchange(place.exchange, 'topic', { durable: true })
+    const { queue } = await channel.assertQueue('', { exclusive: true })
+    await channel.bindQueue(queue, place.exchange, 'taken')
+    const lines = orders(9).map((event, at) => ({
+      ...event,
+      subject: `k${at % 3}`,
+      amqproutingkey: at === 1 ? 'nowhere' : 'taken',
+    }))
+    const report = await run({
+      source: listSource(lines),
+      action: await actionOf(place.url, `exchange:${place.exchange}`, options),
+      order,
+      concurrency: 1,
+    })
+    assert.equal(idsOf(await drain(channel, queue)).join(' '), arrived)
+    // Held in an order is what is not to be acted on before the one that failed.
+    assert.deepEqual([report.rules[0]!.failed, report.rules[0]!.held], [1, order === 'none' ? 0 : 2])
+  })
+}
+
+actionConformance('exchange:NAME', async (t) => {
+  const place = await newExchange(t)
+  const { channel, queue } = await boundQueue(t, place)
+  const got: string[] = []
+  return {
+    create: () => actionOf(place.url, `exchange:${place.exchange}`),
+    events: [...orders(4), { id: 'plain', subject: 'none', type: 't' }],
+    refused: { n: 1 },
+    async effects() {
+      got.push(...idsOf(await drain(channel, queue)))
+      return [...got]
+    },
+    createAway: () => actionOf(place.url, `exchange:${place.exchange}.none`),
+  }
 })
 
 test('a message over which RabbitMQ ends the channel is refused alone, and a full queue is waited for', async (t) => {

@@ -171,10 +171,11 @@ export class RuleRun {
   }
 
   async #outcomes(batch: readonly Work[], signal: AbortSignal): Promise<readonly Outcome[]> {
-    const { action } = this.#options
+    const { action, order } = this.#options
     const prepared = batch.map((work) => work.prepared)
+    const keys = order === 'none' ? undefined : batch.map(({ key }) => key)
     try {
-      return (await action.act(prepared, { signal })) ?? batch.map(() => 'done')
+      return (await action.act(prepared, { signal, ...(keys && { keys }) })) ?? batch.map(() => 'done')
     } catch (error) {
       if (!(error instanceof ActionFailure)) throw error
       if (error.kind !== 'refused' || batch.length === 1) return batch.map(() => error)

@@ -13,7 +13,7 @@ import { positionHeader, type ReplayedMessage } from './replayed-message.ts'
 
 /** How long messages may be open without any confirm until their channel is given up. */
 const silentMsMax = 30_000
-/** Messages in a row that the broker forbids, none taken before: then it takes none at all. */
+/** Messages that the broker forbids, none taken before: then it takes none at all. */
 const forbiddenMax = 3
 
 const noRoute = 312
@@ -25,6 +25,8 @@ const unsendable = [TypeError, RangeError, SyntaxError]
 
 interface Sent {
   readonly replayed: ReplayedMessage
+  readonly key: string | undefined
+  hasLeft: boolean
   /** Undefined where it is not known. */
   outcome: Outcome | undefined
 }
@@ -32,6 +34,8 @@ interface Sent {
 export class ConfirmedSender {
   readonly #broker: Broker
   #lane: Promise<Lane> | undefined
+  /** Those that were sent behind one that failed come again: they are not sent again. */
+  readonly #arrived = new WeakSet<ReplayedMessage>()
   #taken = 0
   #forbidden = 0
 
@@ -40,16 +44,38 @@ export class ConfirmedSender {
   }
 
   /**
-   * @returns An outcome for each message, in their order.
-   * @throws ActionFailure where none was sent.
+   * @param options.keys - Of each: it is sent when the one before it of its key has arrived. Undefined waits for
+   *   none.
+   * @returns An outcome for each message, in their order, up to and with the first failure.
+   * @throws ActionFailure where none was sent: no connection, or the broker takes nothing.
    */
-  async send(messages: readonly ReplayedMessage[], signal: AbortSignal): Promise<Outcome[]> {
-    const sent: Sent[] = messages.map((replayed) => ({ replayed, outcome: undefined }))
+  async send(
+    messages: readonly ReplayedMessage[],
+    { keys, signal }: { keys: readonly (string | undefined)[]; signal: AbortSignal },
+  ): Promise<Outcome[]> {
+    if (this.#taken === 0 && this.#forbidden >= forbiddenMax) {
+      throw new ActionFailure('refused', String(forbidden), 'RabbitMQ forbids this user to publish there')
+    }
+    const sent = messages.map((replayed, at): Sent => {
+      const outcome = this.#arrived.has(replayed) ? 'done' : undefined
+      return { replayed, key: keys[at], hasLeft: false, outcome }
+    })
     const cause = await (await this.#openLane(signal)).send(sent, signal)
-    const open = sent.filter(({ outcome }) => outcome === undefined)
-    if (isOverOne(cause)) await this.#sendAlone(open, signal)
-    const outcomes = sent.map(({ outcome }) => outcome ?? unknown(cause))
-    this.#taken += outcomes.filter((outcome) => outcome === 'done').length
+    if (isOverOne(cause)) {
+      await this.#sendAlone(
+        sent.filter(({ hasLeft, outcome }) => hasLeft && outcome === undefined),
+        signal,
+      )
+    }
+    const outcomes: Outcome[] = []
+    for (const { replayed, outcome = unknown(cause) } of sent) {
+      if (outcome === 'done') {
+        this.#arrived.add(replayed)
+        this.#taken += 1
+      }
+      const isBehindFailure = outcomes.length > 0 && typeof outcomes.at(-1) !== 'string'
+      if (!isBehindFailure) outcomes.push(outcome)
+    }
     return outcomes
   }
 
@@ -58,21 +84,17 @@ export class ConfirmedSender {
     let lane: Lane | undefined
     try {
       for (const one of open) {
-        if (this.#taken === 0 && this.#forbidden >= forbiddenMax) {
-          one.outcome = new ActionFailure('refused', '403', 'RabbitMQ forbids to publish there')
-          continue
-        }
         lane ??= await Lane.open(this.#broker, signal)
         const cause = await lane.send([one], signal)
-        if (one.outcome !== undefined) {
-          if (one.outcome === 'done') this.#taken += 1
-          continue
+        if (one.outcome === undefined && isOverOne(cause)) {
+          lane = undefined
+          const code = replyCodeOf(cause)!
+          one.outcome = new ActionFailure('refused', String(code), cause!.message, { cause })
+          if (code === forbidden) this.#forbidden += 1
         }
-        if (!isOverOne(cause)) return
-        lane = undefined
-        const code = replyCodeOf(cause)!
-        one.outcome = new ActionFailure('refused', String(code), cause!.message, { cause })
-        if (code === forbidden) this.#forbidden += 1
+        one.outcome ??= unknown(cause)
+        // What comes behind one that failed is for another time.
+        if (one.outcome !== 'done') return
       }
     } finally {
       await lane?.close()
@@ -148,18 +170,30 @@ class Lane {
     if (this.#broker.isBlocked) throw blocked()
     const channel = this.#channel
     this.#watch ??= setInterval(() => this.#abandonIfSilent(), silentMsMax / 10)
+    const newest = new Map<string, Sent>()
+    let isStopped = false
     for (const one of messages) {
-      if (!channel.isOpen || signal.aborted) break
+      if (one.outcome !== undefined) continue
+      const before = one.key === undefined ? undefined : newest.get(one.key)
+      if (before !== undefined) {
+        await this.#settled(before, signal)
+        isStopped = before.outcome !== 'done'
+      }
+      if (isStopped || !channel.isOpen || signal.aborted) break
+      if (one.key !== undefined) newest.set(one.key, one)
+      one.hasLeft = true
       if (!this.#transmit(one)) await channel.drained()
     }
-    let at = 0
-    for (;;) {
-      while (at < messages.length && messages[at]!.outcome !== undefined) at += 1
-      if (at === messages.length) return undefined
-      signal.throwIfAborted()
-      if (!channel.isOpen) return await channel.closed
+    for (const one of messages) if (one.hasLeft) await this.#settled(one, signal)
+    signal.throwIfAborted()
+    const isOpen = messages.some(({ hasLeft, outcome }) => outcome === undefined && (hasLeft || !isStopped))
+    return isOpen ? await channel.closed : undefined
+  }
+
+  /** Resolves when the message has its outcome, or none will come any more. */
+  async #settled(one: Sent, signal: AbortSignal): Promise<void> {
+    while (one.outcome === undefined && this.#channel.isOpen && !signal.aborted)
       await this.#nextAnswer(signal)
-    }
   }
 
   async close(): Promise<void> {

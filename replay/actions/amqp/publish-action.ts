@@ -1,7 +1,7 @@
 /** Publishes events to an exchange or straight into a queue, confirmed. */
 import { type Broker, replyCodeOf } from '../../../broker/index.ts'
 import { type Headers, type HeaderValue, textOf } from '../../../events/index.ts'
-import type { Action, Outcome, PlannedWrite } from '../../action.ts'
+import type { Action, ActOptions, Outcome, PlannedWrite } from '../../action.ts'
 import { asked, BrokerPlace, brokerOption } from '../../amqp/broker-place.ts'
 import { ReplayError } from '../../errors.ts'
 import { PluginOptions } from '../../options.ts'
@@ -70,14 +70,13 @@ class PublishAction implements Action<ReplayedMessage> {
   readonly batchMax = 1_000
   /** Whoever receives it knows it again by its identity, or does not: that is not known here. */
   readonly isIdempotent = false
-  readonly stopsAtFailure: boolean
+  readonly stopsAtFailure = true
   readonly #options: PublishOptions
   #broker: Broker | undefined
   #sender: ConfirmedSender | undefined
 
   constructor(options: PublishOptions) {
     this.#options = options
-    this.stopsAtFailure = options.overtake
   }
 
   get name(): string {
@@ -125,15 +124,20 @@ class PublishAction implements Action<ReplayedMessage> {
 
   async act(
     batch: readonly ReplayedMessage[],
-    { signal }: { readonly signal: AbortSignal },
+    { signal, keys = [] }: ActOptions,
   ): Promise<readonly Outcome[]> {
-    const whole = batch.filter(({ isErased }) => !isErased)
-    const told = whole.length === 0 ? [] : await this.#sender!.send(whole, signal)
+    const whole = batch.flatMap((one, at) => (one.isErased ? [] : { one, key: keys[at] }))
+    const messages = whole.map(({ one }) => one)
+    const waitFor = this.#options.overtake ? [] : whole.map(({ key }) => key)
+    const told = whole.length === 0 ? [] : await this.#sender!.send(messages, { keys: waitFor, signal })
+    const outcomes: Outcome[] = []
     let next = 0
-    const outcomes = batch.map(({ isErased }) => (isErased ? 'skipped' : told[next++]!))
-    if (!this.stopsAtFailure) return outcomes
-    const failed = outcomes.findIndex((outcome) => typeof outcome !== 'string')
-    return failed === -1 ? outcomes : outcomes.slice(0, failed + 1)
+    for (const { isErased } of batch) {
+      const outcome = isErased ? 'skipped' : told[next++]
+      if (outcome === undefined) break
+      outcomes.push(outcome)
+    }
+    return outcomes
   }
 
   async close(): Promise<void> {

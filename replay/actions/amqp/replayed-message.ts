@@ -109,11 +109,19 @@ function madeOf(
       data: Buffer.from(data ?? ''),
       contentType: 'application/json',
       ...(subject !== undefined && { subject }),
-      ...(time !== undefined && { time }),
+      time: time ?? noTime,
     },
     { exchange, source },
   )
-  return { id, source, message }
+  return { id, source, message: time === undefined ? withoutTime(message) : message }
+}
+
+/** In place of the time of day, which would make another message of the event each time. */
+const noTime = '1970-01-01T00:00:00Z'
+
+function withoutTime({ properties, ...message }: Message): Message {
+  const { 'ce-time': _, ...headers } = properties.headers!
+  return { ...message, properties: { ...properties, headers, timestamp: undefined } }
 }
 
 /** Headers count before properties, whatever these state. */
