@@ -100,8 +100,13 @@ export class AdoptedQueue implements AdoptedSource {
     await this.#look()
     if (follow || this.#intake.size > 0) return false
     const silentMs = Date.now() - Math.max(this.#deliveredAt, this.#openedAt)
-    // In a cluster, what was handed out may still be on its way from another node.
-    if (this.#waiting === 0) return silentMs >= quietMs
+    if (this.#waiting === 0) {
+      if (silentMs < quietMs) return false
+      // What was handed out may still be on its way, however long: without a consumer it is back, and counted.
+      await this.#channel.close()
+      await this.#requireUnused()
+      return this.#waiting === 0
+    }
     if (silentMs < silentMsMax) return false
     throw new BrokerError(
       'BROKER_QUEUE_BUSY',
@@ -153,7 +158,8 @@ export class AdoptedQueue implements AdoptedSource {
 /** Nothing comes, and messages are there. */
 const silentMsMax = 10_000
 const quietMs = 1_000
-const goneMsMax = 1_000
+/** A busy machine takes a while to notice that a process was killed. */
+const goneMsMax = 5_000
 const lookMs = 1_000
 
 /** @throws BrokerError `BROKER_QUEUE_LOST` where there is none of that name. */

@@ -40,6 +40,8 @@ export class Intake {
   #isHeld: boolean
   #resolveReady: (() => void) | undefined
   #timer: NodeJS.Timeout | undefined
+  /** Its own: whoever wakes the intake must not end the wait for redelivered messages. */
+  #redeliveryTimer: NodeJS.Timeout | undefined
 
   constructor(options: IntakeOptions) {
     this.#options = options
@@ -125,14 +127,14 @@ export class Intake {
   }
 
   #compare(delivery: Delivery): void {
-    clearTimeout(this.#timer)
+    clearTimeout(this.#redeliveryTimer)
     if (delivery.redelivered && fenceIdOf(delivery) === undefined) this.#redelivery.next(delivery)
     // One that is not redelivered says that all that are have come; so does a pause. Where the prefetch is
     // used up, no more come.
     if (!delivery.redelivered || this.size >= this.#options.prefetch) this.#redelivery.end()
     if (this.#redelivery.verdict !== 'open') this.#release()
     else {
-      this.#timer = setTimeout(() => {
+      this.#redeliveryTimer = setTimeout(() => {
         this.#redelivery.end()
         this.#release()
       }, redeliveryWaitMs)
