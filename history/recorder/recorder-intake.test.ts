@@ -10,6 +10,7 @@ test('redelivered messages that are fewer than the batch in hand are let go afte
   intake.add({
     deliveryTag: 1,
     redelivered: true,
+    returns: 1,
     exchange: 'e',
     routingKey: '',
     properties: {},
