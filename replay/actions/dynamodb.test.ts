@@ -39,6 +39,7 @@ test('each event is put in the place of what its key had, in order per key, many
     items.sort((a, b) => (a.id < b.id ? -1 : 1)),
     [0, 1, 2, 3, 4, 5, 6].map((n) => ({ id: `s-${n}`, total: 196 + n > 199 ? 189 + n : 196 + n })),
   )
+  if (dynamo.isReal) return
   const writes = dynamo.requests.filter(({ operation }) => operation === 'BatchWriteItem')
   assert.ok(writes.length > 20, 'several in a request')
 })

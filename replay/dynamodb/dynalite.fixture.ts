@@ -39,6 +39,8 @@ export type Desk = (
 export interface TestDynamo {
   readonly endpoint: string
   readonly client: DynamoDBClient
+  /** Whether it is the one that the environment names: then its requests are not seen. */
+  readonly isReal: boolean
   /** That came by the desk. */
   readonly requests: DynamoRequest[]
   /** Makes a table, gone after the test; its name. */
@@ -57,7 +59,7 @@ export interface TableOptions {
   readonly types?: Readonly<Record<string, 'S' | 'N' | 'B'>>
 }
 
-export const region = 'eu-central-1'
+export const region: string = process.env.AWS_REGION ?? 'eu-central-1'
 
 /** Any will do for dynalite; those of the environment are for the real one. */
 function useAnyCredentials(): void {
@@ -94,6 +96,7 @@ export async function startDynamo(
   return {
     endpoint: endpoint!,
     client,
+    isReal,
     requests,
     async table(options = {}) {
       const TableName = `test-${randomBytes(4).toString('hex')}`

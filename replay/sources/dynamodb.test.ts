@@ -12,14 +12,14 @@ import { source as dynamodb } from './dynamodb.ts'
 test('a scan gives each item once, in one segment or in several, and counts them from 1', async (t) => {
   const dynamo = await startDynamo(t)
   const table = await dynamo.table()
-  await dynamo.fill(table, itemsOf(300))
+  await dynamo.fill(table, itemsOf(100))
   for (const options of [{}, { segments: 3, pageItems: 20 }, { segments: 16 }]) {
     const { events } = await readAll(sourceAt(dynamo, table, options))
     assert.deepEqual(
       events.map(({ position }) => position),
       events.map((_, at) => at + 1),
     )
-    assert.equal(new Set(events.map(({ attributes }) => attributes.id)).size, 300)
+    assert.equal(new Set(events.map(({ attributes }) => attributes.id)).size, 100)
   }
 })
 
@@ -28,7 +28,7 @@ test('behind any token it gives the rest in the same order, also where the item 
   const table = await dynamo.table({ partition: ['p', 'S'], sort: ['n', 'N'] })
   const items = itemsOf(120).map((item, n) => ({ ...item, p: { S: `p-${n % 5}` } }))
   await dynamo.fill(table, items)
-  const all = { pageItems: 10 }
+  const all = { pageItems: 25 }
   for (const options of [
     all,
     { ...all, segments: 5 },
@@ -37,7 +37,7 @@ test('behind any token it gives the rest in the same order, also where the item 
     const { events } = await readAll(sourceAt(dynamo, table, options))
     const ids = events.map(idOf)
     assert.equal(new Set(ids).size, 120)
-    for (const at of [0, 8, 9, 10, 57, 118, 119]) {
+    for (const at of [0, 24, 57, 119]) {
       const rest = (await readAll(sourceAt(dynamo, table, options), events[at]!.token)).events
       assert.deepEqual(rest.map(idOf), ids.slice(at + 1))
       assert.deepEqual(
@@ -259,7 +259,7 @@ for (const [name, options] of [
     events: 30,
     secrets: [process.env.AWS_SECRET_ACCESS_KEY!],
     // The pages of several segments are read at once.
-    ...(!('segments' in options) && {
+    ...(!('segments' in options || shared.isReal) && {
       reads: () => shared.requests.filter(({ operation }) => /^(Scan|Query)$/.test(operation)).length,
     }),
   }))
