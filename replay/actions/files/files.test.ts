@@ -205,7 +205,7 @@ test('a disk that is full is waited for, and what it took of a batch is not ther
     rmdirSync(disk)
   })
   const filler = join(disk, 'filler')
-  writeFileSync(filler, Buffer.alloc(900_000))
+  writeFileSync(filler, Buffer.alloc(1_020_000))
   const events = Array.from({ length: 4_000 }, (_, at) => ({
     id: String(at),
     subject: `k${at % 3}`,

@@ -3,7 +3,7 @@
  * `test/replay-files.test.ts` kills real processes.
  */
 import assert from 'node:assert/strict'
-import { rmSync } from 'node:fs'
+import { appendFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parquetReadObjects } from 'hyparquet'
@@ -45,7 +45,8 @@ async function writeBrokenly(folder: string, template: string, options: FileOpti
   let isDone = false
   for (let round = 0; !isDone; round++) {
     const runFolder = await RunFolder.open(`${folder}-run`)
-    const action = breaking(filesAction(folder, template, options), round)
+    // Rounds of a thousand events, so that it breaks off behind several checkpoints.
+    const action = Object.assign(breaking(filesAction(folder, template, options), round), { batchMax: 250 })
     try {
       await replay({
         run: 'r1',
@@ -79,6 +80,34 @@ function breaking(action: Action, round: number): Action {
     return told
   }
   return action
+}
+
+for (const template of ['out.jsonl', 'out.parquet']) {
+  test(`${template}: what a killed run has written behind its checkpoint, torn or not, is cut off`, async (t) => {
+    const [whole, torn] = [join(temporaryFolder(t), 'a'), join(temporaryFolder(t), 'a')]
+    await writeFiles(whole, template, { events, options: { columns } })
+    const runFolder = await RunFolder.open(`${torn}-run`)
+    for (const isFirst of [true, false]) {
+      const action = filesAction(torn, template, { columns })
+      const { act } = action
+      let acts = 0
+      action.act = async (...given) => {
+        acts += 1
+        if (isFirst && acts === 6) throw new Error('broken off')
+        return await act.apply(action, given)
+      }
+      const options = { rules: [{ name: 'r', action }], checkpoints: { folder: runFolder } }
+      const run = replay({ run: 'r1', source: listSource(events), ...options })
+      if (!isFirst) await run
+      else {
+        await assert.rejects(run, /broken off/)
+        const [data] = Object.keys(filesIn(torn)).filter((path) => path.startsWith('out'))
+        appendFileSync(join(torn, data!), 'torn'.repeat(500_000))
+      }
+    }
+    await runFolder.close()
+    assert.deepEqual(filesIn(torn), filesIn(whole))
+  })
 }
 
 test('failures that are tried again are added to the files; a Parquet file that is done gets another part', async (t) => {
