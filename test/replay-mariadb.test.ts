@@ -70,6 +70,24 @@ test('mariadb: a row longer than a packet is refused alone, and the connection s
   await allDone(action, [{ id: 3, note: 'x'.repeat(2 ** 23) }])
 })
 
+test('mariadb: a value that does not fit is refused, and times are in UTC, whatever the server’s settings', async (t) => {
+  const server = await ownMariadb(t)
+  const place = await mariadbPlaceAt(t, await newDatabase(server.url))
+  const connection = await mariadbConnection(t, place.address)
+  await connection.query("SET GLOBAL sql_mode = '', GLOBAL time_zone = '+05:00'")
+  await connection.query('CREATE TABLE orders (id varchar(3) PRIMARY KEY, at timestamp NULL)')
+  const columns = { id: '$.id', at: { path: '$.at', type: 'timestamp' } }
+  const action = await opened(t, place, { columns })
+  const outcomes = await act(action, [{ id: 'a', at: '1970-01-01T00:01:00Z' }, { id: 'long' }])
+  assert.equal(outcomes[0], 'done')
+  assert.equal((outcomes[1] as { code?: string }).code, '1406')
+  const [rows] = await connection.query<RowDataPacket[]>('SELECT id, unix_timestamp(at) AS at FROM orders')
+  assert.deepEqual(
+    rows.map(({ id, at }) => [id, Number(at)]),
+    [['a', 60]],
+  )
+})
+
 test('mariadb: it is reached by its socket, or by mariadb:// as by mysql://', async (t) => {
   const database = new URL(await testMariadb(t))
   const place = await mariadbPlaceAt(t, database.href)

@@ -198,7 +198,13 @@ function initStatements(password: string): string {
     `CREATE USER IF NOT EXISTS ${user}@'${host}' IDENTIFIED BY '${password}';`,
     `GRANT ALL PRIVILEGES ON *.* TO ${user}@'${host}' WITH GRANT OPTION;`,
   ])
-  return `${[...users, `ALTER USER root@localhost IDENTIFIED BY '${password}';`].join('\n')}\n`
+  return `${[
+    // A new data folder has users without a password.
+    "DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host <> 'localhost');",
+    'FLUSH PRIVILEGES;',
+    ...users,
+    `ALTER USER root@localhost IDENTIFIED BY '${password}';`,
+  ].join('\n')}\n`
 }
 
 /** Durable as by default: a test that kills it means what it would mean elsewhere. */

@@ -9,6 +9,8 @@ test('sqlite: a file that others use keeps its journal mode, and one that is not
   const { address, database } = await sqlitePlace(t)
   database.exec('CREATE TABLE orders (id TEXT PRIMARY KEY)')
   await allDone(await opened(t, { address }, { columns: { id: '$.id' } }), [{ id: 'a' }])
+  // A connection learns of it when it next reads the file.
+  assert.equal(database.prepare('SELECT count(*) FROM orders').pluck().get(), 1)
   assert.equal(database.pragma('journal_mode', { simple: true }), 'delete')
   const missing = create({ address: `${address}.missing` }, { columns: { id: '$.id' } })
   await assert.rejects(missing.open({ state: undefined }), { code: 'REPLAY_ACTION_UNAVAILABLE' })
