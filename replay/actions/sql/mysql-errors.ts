@@ -2,8 +2,10 @@
 import type { ActionFailure, FailureKind } from '../../action.ts'
 import { failureOf } from './sql-database.ts'
 
-/** Deadlock, a lock that is not free, a record that changed meanwhile, a query that was ended, too many connections. */
-const throttled: ReadonlySet<number> = new Set([1020, 1040, 1203, 1205, 1213, 1226, 1317, 1969, 3024, 3572])
+/** Deadlock, a lock that is not free, a record that changed meanwhile, a query that was ended, too many connections or statements. */
+const throttled: ReadonlySet<number> = new Set([
+  1020, 1040, 1203, 1205, 1213, 1226, 1317, 1461, 1969, 3024, 3572,
+])
 /** The server's disk, memory, end, and what it may not write now. */
 const unavailable: ReadonlySet<number> = new Set([
   1021, 1037, 1038, 1041, 1053, 1114, 1290, 1792, 1836, 1927, 3100,

@@ -61,9 +61,7 @@ export function mysqlDatabase(
           // What this sends has a dozen forms.
           maxPreparedStatements: 64,
         })
-        const opened = new MysqlConnection(connection, { statements, write, timeoutMs })
-        await opened.prepareSession()
-        return opened
+        return await MysqlConnection.open(connection, { statements, write, timeoutMs })
       } catch (error) {
         const { kind, code, message } = mysqlFailure(error)
         throw new ActionFailure(kind === 'refused' ? 'unavailable' : kind, code, message, { cause: error })
@@ -82,6 +80,12 @@ async function loadDriver(): Promise<typeof import('mysql2/promise')> {
   }
 }
 
+interface MysqlConnectionOptions {
+  readonly statements: MysqlStatements
+  readonly write: TableWrite
+  readonly timeoutMs: number
+}
+
 class MysqlConnection implements SqlConnection {
   isOpen = true
   readonly #connection: Connection
@@ -91,10 +95,7 @@ class MysqlConnection implements SqlConnection {
   #packetBytesMax = Number.POSITIVE_INFINITY
   #table: MysqlTable | undefined
 
-  constructor(
-    connection: Connection,
-    options: { statements: MysqlStatements; write: TableWrite; timeoutMs: number },
-  ) {
+  private constructor(connection: Connection, options: MysqlConnectionOptions) {
     this.#connection = connection
     this.#statements = options.statements
     this.#write = options.write
@@ -104,8 +105,19 @@ class MysqlConnection implements SqlConnection {
     })
   }
 
+  static async open(connection: Connection, options: MysqlConnectionOptions): Promise<MysqlConnection> {
+    const opened = new MysqlConnection(connection, options)
+    try {
+      await opened.#prepareSession()
+      return opened
+    } catch (error) {
+      opened.#lose()
+      throw error
+    }
+  }
+
   /** Without the strict mode a value that does not fit would be cut to what does. */
-  async prepareSession(): Promise<void> {
+  async #prepareSession(): Promise<void> {
     await this.#query(
       "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES'), SESSION time_zone = '+00:00'",
     )
