@@ -204,10 +204,10 @@ test('a bound of read units is kept', async (t) => {
   const table = await dynamo.table()
   await dynamo.fill(table, itemsOf(300, { pad: { S: 'x'.repeat(250) } }))
   const startedAt = performance.now()
-  const { events } = await readAll(sourceAt(dynamo, table, { readUnits: 100, pageItems: 250 }))
+  const { events } = await readAll(sourceAt(dynamo, table, { readUnits: 10, pageItems: 250 }))
   const ms = performance.now() - startedAt
   assert.deepEqual([events.length, units.length], [300, 2])
-  assert.ok(units[0]! > 5 && ms >= units[0]! * 10, `${units[0]} units, ${ms} ms`)
+  assert.ok(units[0]! > 5 && ms >= units[0]! * 100, `${units[0]} units, ${ms} ms`)
 })
 
 test('what is not there, or no source of this checkpoint, is told as such', async (t) => {
