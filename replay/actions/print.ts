@@ -1,4 +1,5 @@
 /** Prints events, a line each, as their source holds them. */
+import { oneLine } from '../../events/index.ts'
 import type { Action, ActionPlugin, PlannedWrite } from '../action.ts'
 import { PluginOptions } from '../options.ts'
 import type { ReplayEvent } from '../replay-event.ts'
@@ -27,8 +28,7 @@ class PrintAction implements Action<string> {
   }
 
   prepare(event: ReplayEvent): string {
-    // JSON that was written over several lines is put on one.
-    return event.text.includes('\n') ? JSON.stringify(event.json) : event.text
+    return oneLine(event.text)
   }
 
   describe(line: string): PlannedWrite {
