@@ -52,7 +52,7 @@ export class FileReading implements EventFile, ValueSink {
     this.#splitter.end()
     if (damage !== undefined) {
       const at = { ...this.#next(this.#offset), isLast: true }
-      this.#events.push(new UnreadableEvent('', damage, at))
+      this.#events.push(new UnreadableEvent('…', damage, at))
     }
     return this.#taken()
   }

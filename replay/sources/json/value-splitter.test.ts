@@ -81,7 +81,7 @@ test('random bytes are told whole: nothing between white space and commas is lef
           split(Buffer.from(document), { bytesMax }).map(({ text }) => text),
           'the same in one chunk',
         )
-        const shown = told.map(({ text }) => text).join('')
+        const shown = told.map(({ text }) => (text === '…' ? '' : text)).join('')
         assert.equal(bare(shown), bare(document))
       },
     ),
@@ -160,8 +160,8 @@ const faults: readonly (readonly [title: string, document: string, expected: rea
   ['an element without its end', '[{"a":{"b":1},{"a":2}]\n{"a":3}\n', ['{"a":{"b":1},{"a":2}', '{"a":3}']],
   ['the last value cut off', '{"a":1}\n{"a":{"b"', ['{"a":1}', '! {"a":{"b"']],
   ['the last value cut off in a string', '{"a":1}\n{"a":"b\\', ['{"a":1}', '! {"a":"b\\']],
-  ['an array cut off in an element', '[{"a":1},{"a"', ['{"a":1}', '! {"a"', '! ']],
-  ['an array cut off between elements', '[{"a":1},', ['{"a":1}', '! ']],
+  ['an array cut off in an element', '[{"a":1},{"a"', ['{"a":1}', '! {"a"', '! …']],
+  ['an array cut off between elements', '[{"a":1},', ['{"a":1}', '! …']],
 ]
 
 for (const [title, document, expected] of faults) {

@@ -127,7 +127,7 @@ export class ValueSplitter {
     if (!this.#skipSeparators()) {
       if (this.#isEnd && this.#isInArray) {
         this.#isInArray = false
-        this.#sink.unreadable('', 'the file ends within its array', window.offsetOf(window.end))
+        this.#sink.unreadable('…', 'the file ends within its array', window.offsetOf(window.end))
       }
       return false
     }
