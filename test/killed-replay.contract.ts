@@ -12,7 +12,8 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SqlPlace, TableShape } from '../replay/actions/sql/sql-storage.contract.ts'
-import { type ReplayReport, RunFolder } from '../replay/index.ts'
+import { RunFolder } from '../replay/index.ts'
+import type { TallyState } from '../replay/run/tally.ts'
 import { Random } from '../scripts/chaos/random.ts'
 import { builtProgram } from './fixtures/built-program.ts'
 import { startCommand } from './fixtures/program.ts'
@@ -76,14 +77,14 @@ async function run(
   await execute(
     `INSERT INTO customers VALUES ${rowsOf(customers.filter((id) => id !== missingCustomer && !lateCustomers.includes(id)))}`,
   )
-  let report: ReplayReport | undefined
+  let tally: TallyState | undefined
   for (let pass = 1; pass <= passes; pass += 1) {
     if (pass === 2) await execute(`INSERT INTO customers VALUES ${rowsOf(lateCustomers)}`)
     const from = pass === 1 ? file : RunFolder.failuresOf(folder, pass - 1)
     const options = { from, to: { address: place.address, ...target }, folder, pass }
-    report = await untilDone(t, options, pass === passes ? killing : undefined)
+    tally = await untilDone(t, options, pass === passes ? killing : undefined)
   }
-  const { read, picked, failed, checksum, rules } = report!
+  const { read, picked, failedEvents: failed, checksum, rules } = tally!
   return {
     rows: await place.read('orders', shape),
     failures: readFileSync(RunFolder.failuresOf(folder, passes), 'utf8'),
@@ -93,7 +94,7 @@ async function run(
 }
 
 /** Starts it again as often as it is killed. */
-async function untilDone(t: TestContext, options: object, killing: Kills | undefined): Promise<ReplayReport> {
+async function untilDone(t: TestContext, options: object, killing: Kills | undefined): Promise<TallyState> {
   const file = await builtProgram('storage-replay')
   for (;;) {
     const program = startCommand<Told>(t, 'replay', [process.execPath, file, JSON.stringify(options)])
@@ -108,7 +109,7 @@ async function untilDone(t: TestContext, options: object, killing: Kills | undef
         continue
       }
     }
-    return (await program.until('it is done', ({ state }) => state === 'done')).report!
+    return (await program.until('it is done', ({ state }) => state === 'done')).tally!
   }
 }
 
@@ -116,7 +117,7 @@ interface Told {
   readonly state: 'begun' | 'done'
   /** Checkpoints of this process. */
   readonly rounds: number
-  readonly report?: ReplayReport
+  readonly tally?: TallyState
 }
 
 /** Small transactions, so that there are many moments. */

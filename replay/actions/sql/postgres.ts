@@ -13,7 +13,7 @@ import { ActionFailure, type FailureKind } from '../../action.ts'
 import { ReplayError } from '../../errors.ts'
 import type { MappedValue } from '../../mapping/mapped-value.ts'
 import type { PluginTarget } from '../../source.ts'
-import { isThisMachine } from './server-address.ts'
+import { decoded, isThisMachine } from './server-address.ts'
 import {
   failureOf,
   type Row,
@@ -57,6 +57,7 @@ export function postgresDatabase(
     if (Buffer.byteLength(name) > nameBytesMax)
       throw new TypeError(`PostgreSQL's names have at most ${nameBytesMax} bytes: ${name}`)
   const url = new URL(address)
+  for (const part of [url.username, url.password, url.pathname]) decoded(part)
   if (url.password === '') url.password = encodeURIComponent(context.setting('PGPASSWORD') ?? '')
   const sql = {
     statement: statements[write.mode](write, spelling),

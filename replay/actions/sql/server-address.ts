@@ -39,16 +39,25 @@ export function parseServerAddress(
   const surplus = Object.keys(query).find((name) => !parameters.includes(name))
   if (surplus !== undefined)
     throw new TypeError(`A ${scheme}:// address has no \`${surplus}\`, only ${parameters.join(', ')}`)
-  const host = decodeURIComponent(url.hostname.replace(/^\[|\]$/g, ''))
+  const host = decoded(url.hostname.replace(/^\[|\]$/g, ''))
   return {
     shown: `${scheme}://${url.host}${url.pathname}`,
     isLocal: isThisMachine(host),
     host: host === '' ? 'localhost' : host,
     port: url.port === '' ? port : Number(url.port),
-    user: decodeURIComponent(url.username) || undefined,
-    password: decodeURIComponent(url.password) || context.setting(password),
-    database: decodeURIComponent(url.pathname.slice(1)) || undefined,
+    user: decoded(url.username) || undefined,
+    password: decoded(url.password) || context.setting(password),
+    database: decoded(url.pathname.slice(1)) || undefined,
     parameters: query,
+  }
+}
+
+/** @throws TypeError for a `%` that begins no escape; it does not repeat the text, which may be a password. */
+export function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new TypeError('In an address % is written %25, in its password too')
   }
 }
 

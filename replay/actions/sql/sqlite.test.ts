@@ -92,6 +92,13 @@ test('what is to be done is known without a server, and without the secrets of i
     assert.match(action.name, /^upsert \w+:\/\/db\.example:1\/shop orders$/)
     assert.ok(!JSON.stringify([write, action.name]).includes(secret))
   }
+  for (const scheme of ['postgres', 'mysql', 'sqlserver']) {
+    const address = `${scheme}://user:50%${secret}@localhost/shop`
+    assert.throws(
+      () => create({ address }, { columns: { id: '$.id' } }),
+      (error: Error) => error instanceof TypeError && !error.message.includes(secret),
+    )
+  }
   for (const host of ['localhost', '127.0.0.1', '[::1]'])
     for (const scheme of ['postgres', 'mysql', 'mariadb', 'sqlserver'])
       assert.equal(create({ address: `${scheme}://${host}/shop` }, { columns: { id: '$.id' } }).isLocal, true)
