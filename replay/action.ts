@@ -11,6 +11,11 @@ import type { PluginTarget } from './source.ts'
 export interface Action<Prepared = unknown> {
   /** Where it acts, for people and reports. Holds no secret. */
   readonly name: string
+  /**
+   * What it acts on, where two actions of other names may act on the same: a table, an index. Between rules of one
+   * target the order of a key is kept too. Default: the name.
+   */
+  readonly target?: string
   /** Whether all that it touches is on this machine: anything else wants `--yes` where nobody can be asked. */
   readonly isLocal: boolean
   /** Whether acting twice on an event leaves what acting once does. What a killed run has done since its last checkpoint it does again. */

@@ -272,7 +272,8 @@ test('a rate is kept', async () => {
   const started = performance.now()
   await run({ source: listSource(ordersOf(50, { keys: 5 })), rules: [{ name: 'r', action }], rate: 200 })
   const ms = performance.now() - started
-  assert.ok(ms >= 45 * 5, `${ms} ms`)
+  // A tenth of a second's at a time: 20, 20 and 10.
+  assert.ok(ms >= 195, `${ms} ms`)
 })
 
 test('recorded timing is kept, at its factor', async () => {

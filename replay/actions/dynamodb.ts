@@ -59,6 +59,7 @@ interface DynamoActionOptions {
 
 class DynamoAction implements Action<Item> {
   readonly name: string
+  readonly target: string
   readonly isLocal: boolean
   readonly isIdempotent = true
   readonly batchMax = batchMax
@@ -71,6 +72,7 @@ class DynamoAction implements Action<Item> {
 
   constructor(aws: AwsAddress, options: DynamoActionOptions) {
     this.name = `${options.write.mode} dynamodb:${options.table}${aws.where}`
+    this.target = `dynamodb:${options.table}${aws.where}`
     this.isLocal = aws.isLocal
     this.#aws = aws
     this.#options = options

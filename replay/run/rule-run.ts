@@ -33,8 +33,8 @@ export interface RuleRunOptions {
   readonly concurrency: number
   readonly retries: Retries
   readonly pace: Pace
-  /** Keys that an earlier part of the run has seen fail. */
-  readonly held: readonly string[]
+  /** Keys of events that have failed, of rules with the same target too; added to. */
+  readonly held: Set<string>
   onOutcome(event: ReplayEvent, outcome: 'acted' | 'skipped' | FailureCause): void
 }
 
@@ -57,7 +57,7 @@ export class RuleRun {
 
   constructor(options: RuleRunOptions) {
     this.#options = options
-    this.#held = new Set(options.held)
+    this.#held = options.held
   }
 
   get held(): string[] {

@@ -14,6 +14,7 @@ import { RulePicker } from './rule-picker.ts'
 import { RuleRun, type Work } from './rule-run.ts'
 import type { RunState } from './run-folder.ts'
 import type { RunOptions } from './run-options.ts'
+import { SharedTargets, targetOf } from './shared-targets.ts'
 import { Tally } from './tally.ts'
 
 /** Keys that wait behind a failed event, of a rule: all of them are in memory, and in each checkpoint. */
@@ -36,6 +37,7 @@ export class Run {
   readonly #tally: Tally
   readonly #ruleRuns: readonly RuleRun[]
   readonly #picker: RulePicker
+  readonly #sharedTargets: SharedTargets
   /** Of the round in hand. */
   #failures = new Map<ReplayEvent, FailureCause[]>()
   #size: SourceSize = {}
@@ -49,10 +51,19 @@ export class Run {
     const { rules, order, concurrency, retries, pace } = options
     this.#token = state?.token
     this.#picker = new RulePicker(rules)
+    this.#sharedTargets = new SharedTargets(rules)
     this.#tally = new Tally(
       rules.map(({ name, action }) => ({ name, action: action.name })),
       state?.tally,
     )
+    const held = new Map<string, Set<string>>()
+    const heldBy = (rule: number): Set<string> => {
+      const target = targetOf(rules[rule]!)
+      const keys = held.get(target) ?? new Set()
+      held.set(target, keys)
+      for (const key of state?.held[rule] ?? []) keys.add(key)
+      return keys
+    }
     this.#ruleRuns = rules.map(
       ({ name, action }, rule) =>
         new RuleRun({
@@ -62,7 +73,7 @@ export class Run {
           concurrency,
           retries,
           pace: pace(),
-          held: state?.held[rule] ?? [],
+          held: heldBy(rule),
           onOutcome: (event, outcome) => this.#tell(rule, event, outcome),
         }),
     )
@@ -157,8 +168,8 @@ export class Run {
   }
 
   async #actOn({ picked, read, token, bytes }: Round): Promise<void> {
-    const { rules, signal, dryRun, source, onProgress } = this.#options
-    const work: Work[][] = rules.map(() => [])
+    const { rules, order, keyOf, dryRun, source, onProgress } = this.#options
+    let work: Work[][] = rules.map(() => [])
     this.#tally.read += read
     this.#bytes = bytes
     for (const { event, rules: picking, unreadable } of picked) {
@@ -168,13 +179,18 @@ export class Run {
         continue
       }
       this.#tally.pick(event)
+      const key = keyOf(event)
+      if (order !== 'none' && this.#sharedTargets.add(key ?? '', picking)) {
+        await this.#act(work)
+        work = rules.map(() => [])
+      }
       for (const rule of picking) {
         this.#tally.count(rule, event, 'matched')
-        work[rule]!.push(this.#workFor(rule, event))
+        work[rule]!.push(this.#workFor(rule, event, key))
       }
     }
-    if (dryRun) for (const [rule, list] of work.entries()) this.#plan(rule, list)
-    else await Promise.all(this.#ruleRuns.map(async (run, rule) => await run.act(work[rule]!, signal)))
+    await this.#act(work)
+    this.#sharedTargets.clear()
     await this.#settleFailures()
     if (token !== undefined) {
       this.#token = token
@@ -185,11 +201,16 @@ export class Run {
     onProgress?.({ read: all, picked: allPicked, failed, bytes, size: this.#size })
   }
 
-  #workFor(rule: number, event: ReplayEvent): Work {
-    const { rules, keyOf } = this.#options
-    const key = keyOf(event)
+  /** @param work - For each rule, in its order. */
+  async #act(work: readonly (readonly Work[])[]): Promise<void> {
+    const { signal, dryRun } = this.#options
+    if (dryRun) for (const [rule, list] of work.entries()) this.#plan(rule, list)
+    else await Promise.all(this.#ruleRuns.map(async (run, rule) => await run.act(work[rule]!, signal)))
+  }
+
+  #workFor(rule: number, event: ReplayEvent, key: string | undefined): Work {
     try {
-      return { event, key, prepared: rules[rule]!.action.prepare(event) }
+      return { event, key, prepared: this.#options.rules[rule]!.action.prepare(event) }
     } catch (error) {
       if (!(error instanceof ReplayError)) throw error
       return {

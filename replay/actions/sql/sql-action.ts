@@ -15,6 +15,7 @@ import { writeInOrder } from './write-in-order.ts'
 
 export class SqlAction implements Action<Row> {
   readonly name: string
+  readonly target: string
   readonly isLocal: boolean
   readonly isIdempotent: boolean
   readonly batchMax: number
@@ -35,6 +36,7 @@ export class SqlAction implements Action<Row> {
     this.batchMax = batchMax
     this.#rowsAtOnce = batchMax
     this.name = `${write.mode} ${database.name} ${write.table.join('.')}`
+    this.target = `${database.name} ${write.table.join('.')}`
     this.isLocal = database.isLocal
     this.isIdempotent = write.mode !== 'insert'
     this.#connections = new Connections(() => database.connect())
