@@ -52,6 +52,9 @@ export interface Recording extends Action<ReplayEvent> {
   readonly calls: { opened: number; closed: number; acted: number }
 }
 
+/** Each is a list of its own. */
+let lists = 0
+
 /** An action that keeps what it is given; `answer` says what comes of an event. */
 export function recordingAction({
   answer = async () => 'done',
@@ -70,6 +73,7 @@ export function recordingAction({
   const calls = { opened: 0, closed: 0, acted: 0 }
   return {
     name: 'a list',
+    target: `list ${++lists}`,
     isLocal: true,
     isIdempotent: true,
     batchMax,
