@@ -187,7 +187,9 @@ test('a run that fails in its middle goes on from its checkpoint, and reports th
   const rest = recordingAction()
   const source = listSource(orders)
   const report = await run({ source, rules: [{ name: 'r', action: rest }], checkpoints: { folder } })
-  assert.equal(rest.done[0], '3001')
+  // Behind the last round that was done, and in front of what failed.
+  const begun = Number(rest.done[0])
+  assert.ok(begun > 10 && begun <= 3210, `${begun}`)
   const held = orders.slice(10).filter(({ subject }) => subject === orders[9]!.subject).length
   assert.deepEqual([report.read, report.failed, report.rules[0]!.held], [5_000, held + 1, held])
   assert.equal(report.checksum, whole.checksum)
@@ -229,7 +231,8 @@ test('too many failures end a run, which can go on', async (t) => {
   const orders = ordersOf(3_000, { keys: 3_000 })
   const options = { rules: [{ name: 'r', action }], checkpoints: { folder } }
   const ended = await run({ ...options, source: listSource(orders), maxFailures: 500 })
-  assert.deepEqual([ended.ended, ended.exitCode, ended.failed], ['too-many-failures', 6, 1_000])
+  assert.deepEqual([ended.ended, ended.exitCode], ['too-many-failures', 6])
+  assert.ok(ended.failed > 500 && ended.failed < 3_000, `${ended.failed}`)
   const rest = await run({ ...options, source: listSource(orders), maxFailures: 5_000 })
   assert.deepEqual([rest.ended, rest.failed], ['done', 3_000])
 })
@@ -264,7 +267,7 @@ test('an abort is heard between the rounds of one page', async () => {
   })
   const source = listSource(ordersOf(5_000, { keys: 3 }), { pageEvents: 5_000 })
   await run({ source, rules: [{ name: 'r', action }], signal: stop.signal })
-  assert.equal(action.done.length, 1_000)
+  assert.ok(action.done.length >= 700 && action.done.length < 5_000, `${action.done.length}`)
 })
 
 test('a rate is kept', async () => {
@@ -330,4 +333,81 @@ test('an action or a source that does not close well is told, and what went wron
   await assert.rejects(run({ source: listSource(ordersOf(3, { keys: 1 })), rules }), /not closed/)
   const broken = { ...listSource([]), open: async () => Promise.reject(new Error('not opened')) }
   await assert.rejects(run({ source: broken, rules }), /not opened/)
+})
+
+test('of two rules one that throws ends the other, before anything is closed', async () => {
+  const broken = recordingAction({
+    answer: async () => {
+      await new Promise(setImmediate)
+      throw new Error('a bug of the action')
+    },
+  })
+  const other = recordingAction({
+    answer: async () => {
+      await new Promise((resolve) => setTimeout(resolve, 2))
+      assert.equal(other.calls.closed, 0)
+      return 'done'
+    },
+  })
+  const rules = [
+    { name: 'broken', action: broken },
+    { name: 'other', action: other },
+  ]
+  await assert.rejects(run({ source: listSource(ordersOf(20, { keys: 20 })), rules }), /a bug of the action/)
+  const { length } = other.done
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.equal(other.done.length, length)
+  assert.ok(length < 20)
+})
+
+test('failures are tried again under the rules that they failed under, which a mended plan has to have', async (t) => {
+  const folder = await openFolder(t)
+  const failing = recordingAction({ answer: async () => new ActionFailure('refused', 'X', 'never') })
+  const orders = ordersOf(3, { keys: 3 })
+  await run({
+    source: listSource(orders),
+    rules: [{ name: 'paid', action: failing }],
+    checkpoints: { folder },
+  })
+  const lines = readFileSync(folder.failuresOf(1), 'utf8').trimEnd().split('\n')
+  const failures = () => {
+    const source = listSource(lines.map((line) => readFailureLine(line)!.text))
+    return {
+      ...source,
+      async *read(options: Parameters<typeof source.read>[0]) {
+        for await (const page of source.read(options)) {
+          const events = page.events.map((event) =>
+            Object.defineProperty(event, 'rules', { value: ['paid'] }),
+          )
+          yield { ...page, events }
+        }
+      },
+    }
+  }
+  const again = recordingAction()
+  const checkpoints = { folder, pass: 2 }
+  const renamed = run({ source: failures(), rules: [{ name: 'settled', action: again }], checkpoints })
+  await assert.rejects(renamed, { code: 'REPLAY_PLAN_INVALID' })
+  assert.deepEqual(again.done, [])
+  // As a source of its own it is for any rule.
+  await run({ source: failures(), rules: [{ name: 'settled', action: again }] })
+  await run({ source: failures(), rules: [{ name: 'paid', action: again }], checkpoints })
+  assert.equal(again.done.length, 6)
+})
+
+test('a round is as large as is acted on in about a second', async () => {
+  const stop = new AbortController()
+  const slow = recordingAction({
+    answer: async (id) => {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      if (id === '30') stop.abort()
+      return 'done'
+    },
+  })
+  await run({
+    source: listSource(ordersOf(5_000, { keys: 5_000 }), { pageEvents: 1_000 }),
+    rules: [{ name: 'r', action: slow }],
+    signal: stop.signal,
+  })
+  assert.ok(slow.done.length <= 100, `${slow.done.length}`)
 })

@@ -1,14 +1,19 @@
 /**
  * How fast events are acted on: so many a second, or in the rhythm in which they were published.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { ReplayEvent } from '../replay-event.ts'
+import { sleepLong } from './sleep-long.ts'
 
 export interface PaceOptions {
   /** Events a second at most. */
   readonly rate?: number | undefined
   /** 1 keeps the time between events as it was published, 10 is ten times as fast. By `time`; those without one do not wait. */
   readonly speed?: number | undefined
+}
+
+interface Signals {
+  readonly lanes: AbortSignal
+  readonly waits: AbortSignal
 }
 
 export class Pace {
@@ -35,13 +40,20 @@ export class Pace {
     return this.#dueAt(event) <= performance.now()
   }
 
-  /** Resolves when so many events may go, the first of which is `first`. @throws What `signal` was aborted with. */
-  async take(count: number, first: ReplayEvent, signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves when so many events may go, the first of which is `first`.
+   *
+   * @param signals.lanes - Ends any wait.
+   * @param signals.waits - Ends the wait for a rhythm, which may be long. That for a rate is a part of a second, and
+   *   what was begun is to be done.
+   * @throws What they were aborted with.
+   */
+  async take(count: number, first: ReplayEvent, { lanes, waits }: Signals): Promise<void> {
     if (this.#rate === undefined && this.#speed === undefined) return
     const now = performance.now()
     const at = Math.max(now, this.#freeAt, this.#dueAt(first))
     if (this.#rate !== undefined) this.#freeAt = at + (count / this.#rate) * 1_000
-    if (at > now) await sleep(at - now, undefined, { signal })
+    if (at > now) await sleepLong(at - now, this.#speed === undefined ? lanes : waits)
   }
 
   #dueAt(event: ReplayEvent): number {

@@ -31,8 +31,8 @@ export interface RoundsOptions {
   readonly dryRun: boolean
   /** Undefined where every event is wanted. */
   readonly patterns: readonly Pattern[] | undefined
-  /** Events picked at most. */
-  readonly pickedMax: number
+  /** Events picked at most, asked for each event. */
+  pickedMax(): number
   /** @returns undefined where nothing picks the event. */
   pick(event: ReplayEvent): Picked | undefined
 }
@@ -58,7 +58,7 @@ export async function* readRounds(
     round.read += passed
     for (const event of events) {
       round.add(event, pick(event))
-      if (round.picked.length < pickedMax && round.textLength < roundTextMax) continue
+      if (round.picked.length < pickedMax() && round.textLength < roundTextMax) continue
       yield round.close()
       round = new OpenRound(bytes)
     }

@@ -1,17 +1,21 @@
 /** Which rules an event is for. */
 import { compilePatterns, type RuleSet } from '../../events/index.ts'
+import { ReplayError } from '../errors.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { Rule } from '../rule.ts'
 
 export class RulePicker {
   readonly #names: readonly string[]
+  readonly #isRetry: boolean
   /** Of the rules that have a pattern; the index there is that of `#patterned`. */
   readonly #patterns: RuleSet
   readonly #patterned: readonly number[]
   /** Of the rules without one. */
   readonly #always: readonly number[]
 
-  constructor(rules: readonly Rule[]) {
+  /** @param options.isRetry - All events have failed under these rules: one that names another is a mistake. */
+  constructor(rules: readonly Rule[], { isRetry }: { isRetry: boolean }) {
+    this.#isRetry = isRetry
     this.#names = rules.map(({ name }) => name)
     const all = rules.map((_, rule) => rule)
     this.#patterned = all.filter((rule) => rules[rule]!.pattern !== undefined)
@@ -21,7 +25,7 @@ export class RulePicker {
 
   /**
    * @returns Indices of rules, in order; undefined where it is for none.
-   * @throws ReplayError `REPLAY_EVENT_UNREADABLE`, also where every event is picked: what cannot be read is not
+   * @throws ReplayError `REPLAY_PLAN_INVALID` as above. `REPLAY_EVENT_UNREADABLE`, also where every event is picked: what cannot be read is not
    *   acted on.
    */
   pick(event: ReplayEvent): readonly number[] | undefined {
@@ -35,8 +39,21 @@ export class RulePicker {
         if (this.#always.length > 0) picking = [...picking, ...this.#always].sort((a, b) => a - b)
       }
     }
-    if (event.rules !== undefined)
-      picking = picking.filter((rule) => event.rules!.includes(this.#names[rule]!))
+    const { rules } = event
+    if (rules !== undefined && this.#isTheirs(rules, event))
+      picking = picking.filter((rule) => rules.includes(this.#names[rule]!))
     return picking.length === 0 ? undefined : picking
+  }
+
+  /** Whether the rules that an event has failed under are among these. A file of failures may be any replay's. */
+  #isTheirs(rules: readonly string[], event: ReplayEvent): boolean {
+    const missing = rules.find((name) => !this.#names.includes(name))
+    if (missing !== undefined && this.#isRetry) {
+      throw new ReplayError(
+        'REPLAY_PLAN_INVALID',
+        `${event.place} has failed under the rule ${missing}, and the plan has none of that name: name one so`,
+      )
+    }
+    return rules.some((name) => this.#names.includes(name))
   }
 }

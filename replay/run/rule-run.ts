@@ -6,14 +6,13 @@
  * queue. An event that fails holds those of its key that come after it, in later rounds too, unless the order is
  * `none`: acted on alone they would undo its retry.
  */
-import { setMaxListeners } from 'node:events'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Action, ActionFailure, type Outcome } from '../action.ts'
 import { ReplayError } from '../errors.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { FailureCause } from './failure-line.ts'
 import type { Pace } from './pace.ts'
 import { backoffMs, type Retries } from './retry-policy.ts'
+import { sleepLong } from './sleep-long.ts'
 
 export type Order = 'global' | 'key' | 'none'
 
@@ -71,24 +70,26 @@ export class RuleRun {
   /**
    * Resolves when all of the work is done, or has failed.
    *
-   * @throws What `signal` was aborted with; what an action threw that is no failure of its events.
+   * @param options.signal - The end that was asked for: what is in hand is finished, but nothing is waited for.
+   * @param options.stop - Aborted where a lane throws, of any rule: the others end with what they have in hand.
+   * @throws What `signal` or `stop` was aborted with; what an action threw that is no failure of its events.
    */
-  async act(work: readonly Work[], signal: AbortSignal): Promise<void> {
-    // One lane's error ends the others.
-    const lanes = new AbortController()
-    // Each lane's request listens to it.
-    setMaxListeners(0, lanes.signal)
+  async act(
+    work: readonly Work[],
+    { signal, stop }: { readonly signal: AbortSignal; readonly stop: AbortController },
+  ): Promise<void> {
+    const signals = { lanes: stop.signal, waits: AbortSignal.any([signal, stop.signal]) }
     const runs = this.#lanesOf(work).map(async (lane) => {
       try {
-        await this.#run(lane, { lanes: lanes.signal, waits: AbortSignal.any([signal, lanes.signal]) })
+        await this.#run(lane, signals)
       } catch (error) {
-        lanes.abort(error)
+        stop.abort(error)
         throw error
       }
     })
     const settled = await Promise.allSettled(runs)
     const failed = settled.find(({ status }) => status === 'rejected')
-    if (failed !== undefined) throw lanes.signal.reason ?? (failed as PromiseRejectedResult).reason
+    if (failed !== undefined) throw stop.signal.reason ?? (failed as PromiseRejectedResult).reason
   }
 
   /** What of the work an action would be given, where all that it is given succeeds; tells the rest as `act` does. */
@@ -122,7 +123,7 @@ export class RuleRun {
       lanes.throwIfAborted()
       const batch = this.#nextBatch(lane)
       if (batch.length === 0) continue
-      await this.#options.pace.take(batch.length, batch[0]!.event, waits)
+      await this.#options.pace.take(batch.length, batch[0]!.event, { lanes, waits })
       await this.#attempt(batch, { lanes, waits })
     }
   }
@@ -143,9 +144,11 @@ export class RuleRun {
         this.#fail(work, work.refusal, 1)
       } else {
         if (batch.length > 0 && !pace.isDue(event)) break
-        if (keys !== undefined && key !== undefined) {
-          if (keys.has(key)) break
-          keys.add(key)
+        // One after the other is all of them, also those without a key.
+        const place = key ?? (order === 'global' ? '' : undefined)
+        if (keys !== undefined && place !== undefined) {
+          if (keys.has(place)) break
+          keys.add(place)
         }
         batch.push(work)
       }
@@ -156,16 +159,10 @@ export class RuleRun {
 
   async #attempt(batch: readonly Work[], { lanes, waits }: Signals): Promise<void> {
     let left = batch
-    let attempt = 1
+    const tries = new Map<Work, number>()
     while (left.length > 0) {
-      const { rest, again } = this.#settle(left, await this.#outcomes(left, lanes), attempt)
-      if (again !== undefined) {
-        await sleep(backoffMs(again.kind, { attempt, leastMs: again.retryAfterMs }), undefined, {
-          signal: waits,
-        })
-      }
-      // Tries are those of the event that is next.
-      attempt = rest[0] === left[0] ? attempt + 1 : 1
+      const { rest, waitMs } = this.#settle(left, await this.#outcomes(left, lanes), tries)
+      if (waitMs > 0) await sleepLong(waitMs, waits)
       left = rest
     }
   }
@@ -192,8 +189,8 @@ export class RuleRun {
   #settle(
     batch: readonly Work[],
     outcomes: readonly Outcome[],
-    attempt: number,
-  ): { rest: readonly Work[]; again: ActionFailure | undefined } {
+    tries: Map<Work, number>,
+  ): { rest: readonly Work[]; waitMs: number } {
     if (outcomes.length === 0 || outcomes.length > batch.length) {
       throw new ReplayError(
         'REPLAY_ACTION_INVALID',
@@ -202,22 +199,35 @@ export class RuleRun {
     }
     const { retries, onOutcome } = this.#options
     const rest: Work[] = []
-    let again: ActionFailure | undefined
+    let waitMs = 0
     for (const [at, outcome] of outcomes.entries()) {
       const work = batch[at]!
       if (outcome === 'done') onOutcome(work.event, 'acted')
       else if (outcome === 'skipped') onOutcome(work.event, 'skipped')
-      else if (attempt <= retries[outcome.kind]) {
-        rest.push(work)
-        again ??= outcome
-      } else this.#fail(work, outcome, attempt)
+      else if (!(outcome instanceof ActionFailure)) {
+        const { name, action } = this.#options
+        throw new ReplayError(
+          'REPLAY_ACTION_INVALID',
+          `${action.name}, of ${name}, told ${JSON.stringify(outcome)} of ${work.event.place}: neither done, skipped nor an ActionFailure`,
+        )
+      } else {
+        const attempt = (tries.get(work) ?? 0) + 1
+        tries.set(work, attempt)
+        if (attempt > retries[outcome.kind]) this.#fail(work, outcome, attempt)
+        else {
+          rest.push(work)
+          // As long as the one that asks for most.
+          const leastMs = outcome.retryAfterMs
+          waitMs = Math.max(waitMs, backoffMs(outcome.kind, { attempt, leastMs }))
+        }
+      }
     }
     // What it has not tried goes with what is tried again, behind it.
     for (const work of batch.slice(outcomes.length)) {
       if (work.key !== undefined && this.#held.has(work.key)) this.#tellHeld(work.event, work.key)
       else rest.push(work)
     }
-    return { rest, again }
+    return { rest, waitMs }
   }
 
   #fail({ event, key }: Work, failure: ActionFailure, attempts: number): void {

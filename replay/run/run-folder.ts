@@ -6,11 +6,20 @@
  * behind it are cut off.
  */
 import { closeSync, fsyncSync, ftruncateSync, openSync, readdirSync, writeSync } from 'node:fs'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { lockFile } from '../../history/index.ts'
 import { ReplayError } from '../errors.ts'
 import { type FailedEvent, failureLine } from './failure-line.ts'
 import type { TallyState } from './tally.ts'
+
+/** What a rule's action needs to go on. */
+export interface ActionState {
+  readonly rule: string
+  /** Its name. */
+  readonly action: string
+  readonly state?: unknown
+}
 
 export interface RunState {
   /** Of this file. */
@@ -26,8 +35,7 @@ export interface RunState {
   readonly tally: TallyState
   /** A list of keys for each rule. */
   readonly held: readonly (readonly string[])[]
-  /** What each rule's action needs to go on. */
-  readonly actions: readonly unknown[]
+  readonly actions: readonly ActionState[]
 }
 
 const version = 1
@@ -35,12 +43,12 @@ const checkpointFile = 'checkpoint.json'
 
 export class RunFolder {
   readonly folder: string
-  readonly #unlock: () => Promise<void>
+  readonly #lock: { release(): void }
   #failures: { readonly pass: number; readonly file: number; bytes: number } | undefined
 
-  private constructor(folder: string, unlock: () => Promise<void>) {
+  private constructor(folder: string, lock: { release(): void }) {
     this.folder = folder
-    this.#unlock = unlock
+    this.#lock = lock
   }
 
   /**
@@ -107,6 +115,7 @@ export class RunFolder {
     const file = join(this.folder, checkpointFile)
     await writeFile(`${file}.new`, JSON.stringify({ version, ...state }), { flush: true, mode: 0o600 })
     await rename(`${file}.new`, file)
+    await syncFolder(this.folder)
   }
 
   /** Takes the failures of earlier passes away, and the folder where nothing is left to do. */
@@ -124,40 +133,26 @@ export class RunFolder {
   async close(): Promise<void> {
     if (this.#failures !== undefined) closeSync(this.#failures.file)
     this.#failures = undefined
-    await this.#unlock()
+    this.#lock.release()
   }
 }
 
-/** Held by this process: the number in a file may be that of an earlier one, in a container always. */
-const ownLocks = new Set<string>()
-
-/** A file with the number of the process that holds it. That of a process that is gone is taken over. */
-async function lock(file: string): Promise<() => Promise<void>> {
-  for (;;) {
-    try {
-      await writeFile(file, String(process.pid), { flag: 'wx' })
-      ownLocks.add(file)
-      return async () => {
-        if (ownLocks.delete(file)) await rm(file, { force: true })
-      }
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
-    const holder = Number(await readOrUndefined(file))
-    if (holder === process.pid ? ownLocks.has(file) : isRunning(holder)) {
-      throw new ReplayError('REPLAY_RUN_BUSY', `Process ${holder} is at work on this run: ${file}`)
-    }
-    await rm(file, { force: true })
-  }
+/** @throws ReplayError `REPLAY_RUN_BUSY`. HistoryError `HISTORY_DRIVER_MISSING` without better-sqlite3. */
+async function lock(file: string): Promise<{ release(): void }> {
+  const held = await lockFile(file)
+  if (held !== undefined) return held
+  throw new ReplayError('REPLAY_RUN_BUSY', `Another process is at work on this run: ${file} is locked`)
 }
 
-function isRunning(pid: number): boolean {
-  if (!Number.isInteger(pid) || pid <= 0) return false
+/** Or the new name of a file may be gone after a power cut. */
+async function syncFolder(folder: string): Promise<void> {
+  // Windows has no such thing.
+  if (process.platform === 'win32') return
+  const handle = await open(folder)
   try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    await handle.sync()
+  } finally {
+    await handle.close()
   }
 }
 

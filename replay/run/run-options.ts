@@ -46,8 +46,21 @@ export function resolveOptions(options: ReplayOptions): RunOptions {
     keyOf,
     pace,
     isTooMany: failureLimit(maxFailures),
-    retries: { ...defaultRetries, ...retries },
+    retries: checkedRetries(retries),
   }
+}
+
+function checkedRetries({
+  throttled = defaultRetries.throttled,
+  unavailable = defaultRetries.unavailable,
+  refused = defaultRetries.refused,
+}: Partial<Retries> = {}): Retries {
+  const retries = { throttled, unavailable, refused }
+  for (const [kind, tries] of Object.entries(retries)) {
+    if (!Number.isInteger(tries) || tries < 0)
+      throw new TypeError(`Expected \`retries.${kind}\` to be an integer from 0 on, got ${tries}`)
+  }
+  return retries
 }
 
 function failureLimit(max: number | string): (failed: number, seen: number) => boolean {

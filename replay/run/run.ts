@@ -1,6 +1,7 @@
 /**
  * A replay at work: its rounds, what came of each event, and its checkpoints.
  */
+import { setMaxListeners } from 'node:events'
 import { EventError, type Pattern } from '../../events/index.ts'
 import { ActionFailure } from '../action.ts'
 import { ReplayError } from '../errors.ts'
@@ -9,26 +10,20 @@ import { type Ended, type ReplayReport, reportOf } from '../report/report.ts'
 import type { Rule } from '../rule.ts'
 import type { SourceSize } from '../source.ts'
 import type { FailureCause } from './failure-line.ts'
+import { RoundSizes } from './round-sizes.ts'
 import { type Picked, type Round, readRounds } from './rounds.ts'
 import { RulePicker } from './rule-picker.ts'
 import { RuleRun, type Work } from './rule-run.ts'
-import type { RunState } from './run-folder.ts'
+import type { ActionState, RunState } from './run-folder.ts'
 import type { RunOptions } from './run-options.ts'
 import { SharedTargets, targetOf } from './shared-targets.ts'
 import { Tally } from './tally.ts'
 
 /** Keys that wait behind a failed event, of a rule: all of them are in memory, and in each checkpoint. */
 const heldKeysMax = 100_000
-/**
- * Events in a round: several batches for each lane, and no more than memory likes. A dry run has no batches, and
- * lets go of what it has picked the sooner.
- */
-const roundEvents = { least: 1_000, most: 10_000, batchesPerLane: 4, dry: 100 }
-
 export interface StateToGoOnFrom {
   readonly state: RunState | undefined
-  /** Of each rule's action. */
-  readonly actions: readonly unknown[]
+  readonly actions: readonly ActionState[]
 }
 
 export class Run {
@@ -50,7 +45,7 @@ export class Run {
     this.#options = options
     const { rules, order, concurrency, retries, pace } = options
     this.#token = state?.token
-    this.#picker = new RulePicker(rules)
+    this.#picker = new RulePicker(rules, { isRetry: (options.checkpoints?.pass ?? 1) > 1 })
     this.#sharedTargets = new SharedTargets(rules)
     this.#tally = new Tally(
       rules.map(({ name, action }) => ({ name, action: action.name })),
@@ -79,13 +74,14 @@ export class Run {
     )
   }
 
-  /** @param options.actions - States of the actions: of `state`, or of the end of the pass before. */
-  async go({ state, actions: states }: StateToGoOnFrom): Promise<ReplayReport> {
+  /** @param from.actions - States of the actions: of `state`, or of the end of the pass before. */
+  async go({ state, actions: kept }: StateToGoOnFrom): Promise<ReplayReport> {
     const { source, rules, dryRun, checkpoints } = this.#options
     const actions = dryRun ? [] : rules.map(({ action }) => action)
     const closeAll = () => Promise.allSettled([source, ...actions].map(async (one) => await one.close()))
     try {
       this.#size = await source.open()
+      const states = dryRun ? [] : statesOf(rules, { actions: kept, isResumed: state !== undefined })
       for (const [rule, action] of actions.entries()) await action.open({ state: states[rule] })
       if (!dryRun) {
         checkpoints?.folder.openFailures({ pass: checkpoints.pass ?? 1, bytes: state?.failureBytes ?? 0 })
@@ -106,12 +102,13 @@ export class Run {
   async #rounds(after: string | undefined): Promise<Ended> {
     const { source, rules, dryRun, signal, isTooMany } = this.#options
     const stop = new AbortController()
+    const sizes = new RoundSizes(this.#options)
     const rounds = readRounds(source, {
       after,
       signal: AbortSignal.any([signal, stop.signal]),
       dryRun,
       patterns: patternsOf(rules),
-      pickedMax: this.#roundMax(),
+      pickedMax: () => sizes.next,
       pick: (event) => this.#pick(event),
     })
     let next = rounds.next()
@@ -122,10 +119,14 @@ export class Run {
         next = rounds.next()
         // It is looked at when this round is done.
         next.catch(() => {})
+        const startedAt = performance.now()
         await this.#actOn(round)
-        const { failedEvents, picked, unreadable } = this.#tally
+        sizes.took(performance.now() - startedAt, round.picked.length)
+        const { rules: told, picked, unreadable } = this.#tally
+        // Those that wait behind one do not count.
+        const failed = told.reduce((sum, rule) => sum + rule.failed, unreadable)
         const isHeldUp = this.#ruleRuns.some(({ heldKeys }) => heldKeys > heldKeysMax)
-        if (isHeldUp || isTooMany(failedEvents, picked + unreadable)) return 'too-many-failures'
+        if (isHeldUp || isTooMany(failed, picked + unreadable)) return 'too-many-failures'
         // A page may hold many rounds more.
         if (signal.aborted) return 'interrupted'
       }
@@ -143,17 +144,6 @@ export class Run {
     return 'done'
   }
 
-  #roundMax(): number {
-    const { rules, order, concurrency, rate, speed, dryRun } = this.#options
-    if (dryRun) return roundEvents.dry
-    const lanes = order === 'global' ? 1 : concurrency
-    // A stop waits for the round in hand: it is to be no longer than a second or so.
-    if (speed !== undefined) return lanes
-    const batchMax = Math.max(...rules.map(({ action }) => action.batchMax))
-    const events = Math.max(batchMax * lanes * roundEvents.batchesPerLane, roundEvents.least)
-    return Math.min(events, roundEvents.most, Math.max(1, Math.floor(rate ?? Number.POSITIVE_INFINITY)))
-  }
-
   /** Changes nothing: a round is picked while the one before it is still at work. */
   #pick(event: ReplayEvent): Picked | undefined {
     try {
@@ -161,7 +151,8 @@ export class Run {
       return rules && { event, rules }
     } catch (error) {
       // No JSON, or JSON that is nested deeper than anybody looks into.
-      if (error instanceof ReplayError || error instanceof EventError)
+      const isPlain = error instanceof ReplayError && error.code === 'REPLAY_PLAN_INVALID'
+      if (!isPlain && (error instanceof ReplayError || error instanceof EventError))
         return { event, rules: [], unreadable: error }
       throw error
     }
@@ -191,11 +182,13 @@ export class Run {
     }
     await this.#act(work)
     this.#sharedTargets.clear()
-    await this.#settleFailures()
+    this.#settleFailures(picked)
     if (token !== undefined) {
       this.#token = token
       await this.#checkpoint({ isDone: false })
-      if (!dryRun) await source.settle?.(token)
+      // Where failures are only told, what they were of is not given up.
+      const isKept = this.#options.checkpoints !== undefined || this.#tally.failedEvents === 0
+      if (!dryRun && isKept) await source.settle?.(token)
     }
     const { read: all, picked: allPicked, failedEvents: failed } = this.#tally
     onProgress?.({ read: all, picked: allPicked, failed, bytes, size: this.#size })
@@ -204,8 +197,17 @@ export class Run {
   /** @param work - For each rule, in its order. */
   async #act(work: readonly (readonly Work[])[]): Promise<void> {
     const { signal, dryRun } = this.#options
-    if (dryRun) for (const [rule, list] of work.entries()) this.#plan(rule, list)
-    else await Promise.all(this.#ruleRuns.map(async (run, rule) => await run.act(work[rule]!, signal)))
+    if (dryRun) {
+      for (const [rule, list] of work.entries()) this.#plan(rule, list)
+      return
+    }
+    const stop = new AbortController()
+    // Each lane's request listens to it.
+    setMaxListeners(0, stop.signal)
+    // All have ended before anything is closed.
+    const runs = this.#ruleRuns.map(async (run, rule) => await run.act(work[rule]!, { signal, stop }))
+    const failed = (await Promise.allSettled(runs)).find(({ status }) => status === 'rejected')
+    if (failed !== undefined) throw stop.signal.reason ?? (failed as PromiseRejectedResult).reason
   }
 
   #workFor(rule: number, event: ReplayEvent, key: string | undefined): Work {
@@ -247,11 +249,13 @@ export class Run {
     else causes.push(cause)
   }
 
-  async #settleFailures(): Promise<void> {
+  /** @param picked - Of the round: failures are kept in the order in which they were read. */
+  #settleFailures(picked: readonly Picked[]): void {
     const { checkpoints, dryRun } = this.#options
     if (this.#failures.size === 0) return
     this.#tally.failedEvents += this.#failures.size
-    const failed = [...this.#failures].sort(([a], [b]) => a.position - b.position)
+    const places = new Map(picked.map(({ event }, place) => [event, place]))
+    const failed = [...this.#failures].sort(([a], [b]) => places.get(a)! - places.get(b)!)
     this.#failures = new Map()
     if (dryRun) return
     checkpoints?.folder.addFailures(
@@ -262,8 +266,10 @@ export class Run {
   async #checkpoint({ isDone }: { isDone: boolean }): Promise<void> {
     const { run, rules, dryRun, checkpoints } = this.#options
     if (dryRun || checkpoints === undefined) return
-    const actions: unknown[] = []
-    for (const { action } of rules) actions.push(await action.state?.())
+    const actions: ActionState[] = []
+    for (const { name: rule, action } of rules) {
+      actions.push({ rule, action: action.name, state: await action.state?.() })
+    }
     await checkpoints.folder.checkpoint({
       run,
       pass: checkpoints.pass ?? 1,
@@ -282,6 +288,29 @@ export class Run {
 function patternsOf(rules: readonly Rule[]): Pattern[] | undefined {
   const patterns = rules.flatMap(({ pattern }) => pattern ?? [])
   return patterns.length === rules.length ? patterns : undefined
+}
+
+/**
+ * What each rule's action goes on from. A plan that was mended may have other rules.
+ *
+ * @throws ReplayError `REPLAY_CHECKPOINT_FOREIGN` where a rule has another action than before: what it has written
+ *   would be taken for somebody else's.
+ */
+function statesOf(
+  rules: readonly Rule[],
+  { actions, isResumed }: { actions: readonly ActionState[]; isResumed: boolean },
+): unknown[] {
+  return rules.map(({ name, action }) => {
+    const before = actions.find(({ rule }) => rule === name)
+    const hadOther = before !== undefined && before.action !== action.name
+    if (hadOther && (isResumed || (before.state !== undefined && before.state !== null))) {
+      throw new ReplayError(
+        'REPLAY_CHECKPOINT_FOREIGN',
+        `Rule ${name} has acted on ${before.action}, and is to go on with ${action.name}: give the rule another name, and begin a new run for it`,
+      )
+    }
+    return before?.state
+  })
 }
 
 function causeOf(error: Error): FailureCause {

@@ -154,7 +154,7 @@ test('failures are kept, with the command that tries them again; tried again the
 test('too many failures end it with 6, and a higher bound goes on', async (t) => {
   const { run, refuse, runs, kept } = await place(t, { events: 3_000 })
   refuse(...Array.from({ length: 10 }, (_, n) => `o-${n + 1}`))
-  const args = ['--from', 'history', '--to', './keep.ts', '--max-errors', '500']
+  const args = ['--from', 'history', '--to', './keep.ts', '--max-errors', '3']
   const ended = await run(args)
   assert.equal(ended.code, 6)
   assert.match(ended.stdout, /--resume \S+ --max-errors N/)

@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+
+test('of processes that find the lock of one that is gone, one takes it over', async (t) => {
+  const parent = mkdtempSync(join(tmpdir(), 'backstory-lock-'))
+  t.after(() => rmSync(parent, { recursive: true, force: true }))
+  const program = new URL('run-folder.program.ts', import.meta.url)
+  const contenders = Array.from({ length: 3 }, () => fork(program, { execArgv: ['--import', 'tsx'] }))
+  t.after(() => contenders.forEach((one) => one.kill('SIGKILL')))
+  await Promise.all(contenders.map((one) => once(one, 'message')))
+  for (let round = 0; round < 5; round++) {
+    const folder = join(parent, String(round))
+    const gone = fork(program, { execArgv: ['--import', 'tsx'] })
+    await once(gone, 'message')
+    gone.send(folder)
+    assert.deepEqual(await once(gone, 'message').then(([told]) => told), 'open')
+    gone.kill('SIGKILL')
+    await once(gone, 'exit')
+    const answers = contenders.map(async (one) => {
+      one.send(folder)
+      return (await once(one, 'message'))[0] as string
+    })
+    const told = await Promise.all(answers)
+    assert.deepEqual(told.filter((one) => one === 'open').length, 1, told.join())
+    assert.ok(
+      told.every((one) => one === 'open' || one === 'REPLAY_RUN_BUSY'),
+      told.join(),
+    )
+  }
+})
