@@ -1,4 +1,5 @@
 /** Reads the options of a plugin: each is taken out by its name and checked, and what is left over is refused. */
+import { shownAddress } from './shown-address.ts'
 import type { PluginTarget } from './source.ts'
 
 export class PluginOptions {
@@ -88,6 +89,6 @@ export class PluginOptions {
   }
 
   #refuse(why: string): never {
-    throw new TypeError(`${this.#address} ${why}`)
+    throw new TypeError(`${shownAddress(this.#address)} ${why}`)
   }
 }

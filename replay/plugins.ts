@@ -3,6 +3,7 @@
  * each exports `source` or `action`, or both.
  */
 import type { ActionPlugin } from './action.ts'
+import { shownAddress } from './shown-address.ts'
 import type { SourcePlugin } from './source.ts'
 
 interface PluginModules {
@@ -54,20 +55,21 @@ export interface ModuleLoader {
 /**
  * What makes the source, or the action, of an address.
  *
+ * @param options.shown - What messages call it: as it was typed, without what its settings hold. Default: the address.
  * @throws TypeError where nothing is called so, or the module has no such export. What `load` throws.
  */
 export async function findPlugin<Kind extends keyof PluginModules>(
   kind: Kind,
   address: string,
-  { load }: ModuleLoader,
+  { load, shown = address }: ModuleLoader & { readonly shown?: string },
 ): Promise<PluginModules[Kind]> {
   if (isModule(address)) {
     const { [kind]: plugin } = await load(address)
     if (isPlugin(plugin)) return plugin as PluginModules[Kind]
-    throw new TypeError(`${address} has no export \`${kind}\` with a function \`create\``)
+    throw new TypeError(`${shownAddress(shown)} has no export \`${kind}\` with a function \`create\``)
   }
   const found = (builtin[kind] as readonly Builtin<Kind>[]).find(([test]) => test.test(address))
-  if (found === undefined) throw new TypeError(`No ${kind} is called ${address}`)
+  if (found === undefined) throw new TypeError(`No ${kind} is called ${shownAddress(shown)}`)
   const [, loadBuiltin] = found
   return (await loadBuiltin())[kind]
 }

@@ -14,7 +14,7 @@ export interface PostgresClient extends Client {}
 
 /** Whether an address names a PostgreSQL database rather than a file. */
 export function isPostgresUrl(address: string): boolean {
-  return /^postgres(ql)?:\/\//.test(address)
+  return /^postgres(ql)?:\/\//i.test(address)
 }
 
 /** The address as it may be shown: without user, password and options, where it is one of PostgreSQL. */

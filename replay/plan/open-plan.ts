@@ -40,13 +40,11 @@ async function make<Kind extends 'source' | 'action'>(
   typed: PlanAddress,
   { context, load, place }: PlanContext & { place: string },
 ): Promise<Kind extends 'source' ? Source : Action> {
-  const { address, ...options } = withSettings(
-    typeof typed === 'string' ? { address: typed } : typed,
-    context.setting,
-  ) as { address: string }
-  const target: PluginTarget = { address, options, context }
+  const named = typeof typed === 'string' ? { address: typed } : typed
   try {
-    const plugin = await findPlugin(kind, address, { load })
+    const { address, ...options } = withSettings(named, context.setting) as { address: string }
+    const target: PluginTarget = { address, options, context }
+    const plugin = await findPlugin(kind, address, { load, shown: named.address })
     return (await plugin.create(target)) as Kind extends 'source' ? Source : Action
   } catch (error) {
     throw atPlace(place, error)

@@ -60,12 +60,12 @@ export function planFingerprint({ from, rules, order, key }: Plan): string {
   return createHash('sha256').update(JSON.stringify({ from, rules, order, key })).digest('hex')
 }
 
-/** @throws ReplayError `REPLAY_PLAN_INVALID` where a setting is named that is not there. */
+/** @throws TypeError where a setting is named that is not there. */
 export function withSettings(value: unknown, setting: (name: string) => string | undefined): unknown {
   if (typeof value === 'string') {
     return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
       const found = setting(name)
-      if (found === undefined) throw invalid(`\${${name}} is not set`)
+      if (found === undefined) throw new TypeError(`\${${name}} is not set`)
       return found
     })
   }

@@ -6,6 +6,7 @@ import { type Stats, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { glob, isDynamicPattern } from 'tinyglobby'
 import { ReplayError } from '../../errors.ts'
+import { shownAddress } from '../../shown-address.ts'
 
 export interface InputFile {
   /** As it was given, or found. */
@@ -38,7 +39,9 @@ export async function findInputFiles(addresses: readonly string[], cwd: string):
 
 /** What names what is read, for people. */
 export function shownAddresses(addresses: readonly string[]): string {
-  return addresses.map((address) => (address === stdinAddress ? stdin.name : address)).join(', ')
+  return addresses
+    .map((address) => (address === stdinAddress ? stdin.name : shownAddress(address)))
+    .join(', ')
 }
 
 /** A file may have a name with brackets in it. */
@@ -51,7 +54,7 @@ async function namesOf(pattern: string, cwd: string): Promise<string[]> {
   const portable = process.platform === 'win32' ? pattern.replaceAll('\\', '/') : pattern
   const names = await glob(portable, { cwd, expandDirectories: false })
   if (names.length > 0) return names.sort(byNaturalOrder)
-  throw new ReplayError('REPLAY_SOURCE_UNAVAILABLE', `No file is found by ${pattern} in ${cwd}`)
+  throw new ReplayError('REPLAY_SOURCE_UNAVAILABLE', `No file is found by ${shownAddress(pattern)} in ${cwd}`)
 }
 
 const collator = new Intl.Collator('en', { numeric: true })
@@ -66,7 +69,10 @@ function fileOf(name: string, cwd: string): InputFile {
   if (stats === undefined) {
     const isUrl = /^[a-z][a-z\d+.-]+:/i.test(name)
     const hint = isUrl ? '; no source is called so either' : ''
-    throw new ReplayError('REPLAY_SOURCE_UNAVAILABLE', `There is no file ${path}${hint}`)
+    throw new ReplayError(
+      'REPLAY_SOURCE_UNAVAILABLE',
+      `There is no file ${isUrl ? shownAddress(name) : shownAddress(path)}${hint}`,
+    )
   }
   if (stats.isDirectory()) {
     throw new ReplayError(
