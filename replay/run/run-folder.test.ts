@@ -11,7 +11,9 @@ test('of processes that find the lock of one that is gone, one takes it over', a
   t.after(() => rmSync(parent, { recursive: true, force: true }))
   const program = new URL('run-folder.program.ts', import.meta.url)
   const contenders = Array.from({ length: 3 }, () => fork(program, { execArgv: ['--import', 'tsx'] }))
-  t.after(() => contenders.forEach((one) => one.kill('SIGKILL')))
+  t.after(() => {
+    for (const one of contenders) one.kill('SIGKILL')
+  })
   await Promise.all(contenders.map((one) => once(one, 'message')))
   for (let round = 0; round < 5; round++) {
     const folder = join(parent, String(round))

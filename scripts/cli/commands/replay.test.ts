@@ -233,3 +233,39 @@ test('a plan of every member is a plan by its schema', () => {
     'speed',
   ])
 })
+
+test('what is typed beside a plan counts, and a run that goes on keeps its order', async (t) => {
+  const { cwd, run } = await place(t)
+  writeFileSync(
+    join(cwd, 'plan.yaml'),
+    'from: history\nretries: { refused: 1 }\nrules: [{ to: ./keep.ts }]\n',
+  )
+  const { stdout } = await run([
+    '--plan',
+    'plan.yaml',
+    '--order',
+    'key',
+    '--retries',
+    '0',
+    '--json',
+    '--dry-run',
+  ])
+  assert.equal(JSON.parse(stdout).order, 'key')
+  const { code, stderr } = await run(['--resume', 'last', '--order', 'none'])
+  assert.equal(code, 2)
+  assert.match(stderr, /leave --order and --key out/)
+})
+
+test('a retry whose plan names its rule otherwise is refused, and the failures stay', async (t) => {
+  const { cwd, run, refuse, runs } = await place(t)
+  refuse('o-5')
+  await run(['--from', 'history', '--to', './keep.ts'])
+  writeFileSync(join(cwd, 'plan.yaml'), 'from: history\nrules: [{ name: other, to: ./keep.ts }]\n')
+  const { code, stderr } = await run(['--retry', 'last', '--plan', 'plan.yaml'])
+  assert.equal(code, 2)
+  assert.match(stderr, /has failed under the rule rule 1/)
+  refuse()
+  writeFileSync(join(cwd, 'plan.yaml'), 'from: history\nrules: [{ name: rule 1, to: ./keep.ts }]\n')
+  assert.equal((await run(['--retry', 'last', '--plan', 'plan.yaml'])).code, 0)
+  assert.deepEqual(runs(), [])
+})

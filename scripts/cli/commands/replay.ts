@@ -47,30 +47,59 @@ export const replayCommand = defineCommand({
     if (list) return await listPlugins(cli)
     requireReportNames(files)
     const chosen = await chooseRun(cli, { ...typed, dryRun })
-    const { run, plan, from, pass } = chosen
-    const { openPlan } = await import('../../../replay/index.ts')
-    const context = await pluginContext(cli, { runId: run })
-    const opened = await openPlan({ ...plan, from }, { context, load: pluginLoader(cli) })
-    if (!dryRun) for (const { action } of opened.rules) await confirmRemote(cli, action, { yes })
-    const folder = await chosen.open()
     try {
-      const report = await carryOut(cli, { chosen, opened, folder, dryRun })
-      const isNeeded = report.ended !== 'done' || report.failed > 0
-      if (report.ended === 'done') await folder?.tidy({ pass, isNeeded })
-      const next = folder !== undefined && isNeeded ? nextSteps(report, { run, runs: typed.runs }) : {}
-      await tellReport(cli, report, { json, files, next })
-      return report.ended === 'interrupted' ? exitCodeOf(cli.stopSignal().reason) : report.exitCode
-    } catch (error) {
-      if ((await folder?.state()) !== undefined)
-        cli.say(`To go on: ${nextSteps({ ended: 'interrupted' }, { run, runs: typed.runs })['go on']}`)
-      // It has not begun: nothing is left to go on with.
-      else if (pass === 1) await folder?.tidy({ pass, isNeeded: false })
-      throw error
+      return await carryOutAndTell(cli, chosen, { dryRun, files, json, yes, runs: typed.runs })
     } finally {
-      await folder?.close()
+      await chosen.release()
     }
   },
 })
+
+interface Telling {
+  readonly dryRun: boolean
+  readonly files: readonly string[]
+  readonly json: boolean
+  readonly yes: boolean
+  readonly runs: string | undefined
+}
+
+async function carryOutAndTell(
+  cli: Cli,
+  chosen: ChosenRun,
+  { dryRun, files, json, yes, runs }: Telling,
+): Promise<number> {
+  const { run, plan, from, pass } = chosen
+  const { openPlan } = await import('../../../replay/index.ts')
+  const context = await pluginContext(cli, { runId: run })
+  const opened = await openPlan({ ...plan, from }, { context, load: pluginLoader(cli) })
+  if (!dryRun) for (const { action } of opened.rules) await confirmRemote(cli, action, { yes })
+  const folder = await chosen.open()
+  try {
+    // A process that is killed says nothing any more.
+    const goOn = nextSteps({ ended: 'interrupted' }, { run, runs })['go on']
+    if (folder !== undefined) cli.say(`Run ${run}. Where it is killed: ${goOn}`)
+    const report = await carryOut(cli, { chosen, opened, folder, dryRun })
+    const isNeeded = report.ended !== 'done' || report.failed > 0
+    // A plan that was mended may pick less than has failed: that stays.
+    const isLeftOut = pass > 1 && report.read > report.picked + report.unreadable
+    if (report.ended === 'done' && !isLeftOut) await folder?.tidy({ pass, isNeeded })
+    if (isLeftOut) {
+      cli.say(`Some of what had failed was picked by no rule; it stays in ${folder?.failuresOf(pass - 1)}`)
+    }
+    const next = folder !== undefined && isNeeded ? nextSteps(report, { run, runs }) : {}
+    await tellReport(cli, report, { json, files, next })
+    return report.ended === 'interrupted' ? exitCodeOf(cli.stopSignal().reason) : report.exitCode
+  } catch (error) {
+    if ((await folder?.state()) !== undefined) {
+      cli.say(`To go on: ${nextSteps({ ended: 'interrupted' }, { run, runs })['go on']}`)
+    }
+    // It has not begun: nothing is left to go on with.
+    else if (pass === 1) await folder?.tidy({ pass, isNeeded: false })
+    throw error
+  } finally {
+    await folder?.close()
+  }
+}
 
 async function carryOut(
   cli: Cli,
@@ -144,7 +173,7 @@ function nextSteps(
   { ended }: Pick<ReplayReport, 'ended'>,
   { run, runs }: { run: string; runs: string | undefined },
 ): Readonly<Record<string, string>> {
-  const place = runs === undefined ? '' : ` --runs ${runs}`
+  const place = runs === undefined ? '' : ` --runs ${/^[\w./-]+$/.test(runs) ? runs : JSON.stringify(runs)}`
   if (ended === 'done') return { 'try the failures again': `backstory replay --retry ${run}${place}` }
   const more = ended === 'too-many-failures' ? ' --max-errors N' : ''
   return { 'go on': `backstory replay --resume ${run}${place}${more}` }

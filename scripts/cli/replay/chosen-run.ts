@@ -3,7 +3,7 @@ import type { Plan, RunFolder } from '../../../replay/index.ts'
 import type { Cli } from '../cli.ts'
 import { usageError } from '../errors.ts'
 import { RunStore } from './run-store.ts'
-import { howTyped, type TypedPlan, typedPlan } from './typed-plan.ts'
+import { howTyped, orderTyped, type TypedPlan, typedPlan } from './typed-plan.ts'
 
 export interface ChosenRun {
   readonly run: string
@@ -12,8 +12,10 @@ export interface ChosenRun {
   /** What this pass reads: the plan's source, or the failures of the pass before. */
   readonly from: Plan['from']
   readonly pass: number
-  /** Makes its folder, or locks the one that is there; undefined for a dry run, which leaves nothing. */
+  /** Makes its folder, or gives the one that is there, locked already; undefined for a dry run, which leaves nothing. */
   open(): Promise<RunFolder | undefined>
+  /** Where it comes to nothing before it was opened. Idempotent. */
+  release(): Promise<void>
 }
 
 export interface TypedRun {
@@ -36,6 +38,9 @@ export async function chooseRun(
   const earlier = resume ?? retry
   if (earlier !== undefined) {
     if (dryRun) throw usageError('A dry run has nothing to go on with', { hint })
+    if (Object.keys(orderTyped(typed)).length > 0 && (resume !== undefined || plan === undefined)) {
+      throw usageError('A run goes on in the order that it began with: leave --order and --key out', { hint })
+    }
     if (resume !== undefined && plan !== undefined) {
       throw usageError('--resume goes on with what the run began with: leave the plan out', { hint })
     }
@@ -53,32 +58,51 @@ export async function chooseRun(
       await store.keepPlan(run, plan)
       return await openFolder(store, run)
     },
+    async release() {},
   }
 }
 
-/** @param options.plan - For a retry: instead of the one that the run began with. */
+/**
+ * Locked before it is looked at: another process may be about to end it.
+ *
+ * @param options.plan - For a retry: instead of the one that the run began with.
+ */
 async function goOn(
   store: RunStore,
   run: string,
   { typed, plan: newPlan, isRetry }: { typed: TypedPlan; plan: Plan | undefined; isRetry: boolean },
 ): Promise<ChosenRun> {
-  const { RunFolder } = await import('../../../replay/index.ts')
-  const { pass = 1, isDone = false } = (await RunFolder.stateOf(store.folderOf(run))) ?? {}
-  if (!isRetry && isDone)
-    throw usageError(`${run} is done; --retry ${run} tries its failures again`, { hint })
-  if (isRetry && !isDone && pass === 1)
-    throw usageError(`${run} is not done: --resume ${run} first`, { hint })
-  const plan = { ...(newPlan ?? (await store.plan(run))), ...howTyped(typed) }
-  const next = isDone ? pass + 1 : pass
-  return {
-    run,
-    plan,
-    from: next === 1 ? plan.from : RunFolder.failuresOf(store.folderOf(run), next - 1),
-    pass: next,
-    async open() {
-      if (newPlan !== undefined) await store.keepPlan(run, newPlan)
-      return await openFolder(store, run)
-    },
+  const folder = await openFolder(store, run)
+  try {
+    const { pass = 1, isDone = false } = (await folder.state()) ?? {}
+    if (!isRetry && isDone) {
+      throw usageError(`${run} is done; --retry ${run} tries its failures again`, { hint })
+    }
+    if (isRetry && !isDone && pass === 1) {
+      throw usageError(`${run} is not done: --resume ${run} first`, { hint })
+    }
+    if (newPlan !== undefined && !isDone) {
+      throw usageError(`${run} is in the middle of a retry: --resume ${run} first, with the plan it has`, {
+        hint,
+      })
+    }
+    const before = newPlan ?? (await store.plan(run))
+    const plan = { ...before, ...howTyped(typed, before) }
+    const next = isDone ? pass + 1 : pass
+    return {
+      run,
+      plan,
+      from: next === 1 ? plan.from : folder.failuresOf(next - 1),
+      pass: next,
+      async open() {
+        if (newPlan !== undefined) await store.keepPlan(run, newPlan)
+        return folder
+      },
+      release: async () => await folder.close(),
+    }
+  } catch (error) {
+    await folder.close()
+    throw error
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Plan } from '../../../replay/index.ts'
 import { usageError } from '../errors.ts'
@@ -34,7 +34,10 @@ export class RunStore {
     const folder = this.folderOf(id)
     await mkdir(folder, { recursive: true, mode: 0o700 })
     const text = `${JSON.stringify(plan, undefined, 2)}\n`
-    await writeFile(join(folder, planFile), text, { mode: 0o600, flush: true })
+    const file = join(folder, planFile)
+    // Whole, or as it was.
+    await writeFile(`${file}.new`, text, { mode: 0o600, flush: true })
+    await rename(`${file}.new`, file)
   }
 
   /**

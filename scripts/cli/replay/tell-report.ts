@@ -30,6 +30,7 @@ export async function tellReport(
   }
   const printsEvents = !report.dryRun && report.rules.some(({ action }) => action === 'print')
   if (json && !printsEvents) await cli.output.json(report)
+  else if (json) cli.say(JSON.stringify(report))
   else if (!json && !printsEvents) await cli.output.write(reportText(report, { next }))
   else if (!json) for (const line of reportText(report, { next }).trimEnd().split('\n')) cli.say(line)
   // In a pipe, where the report is for a program, the way on is for whoever looks.

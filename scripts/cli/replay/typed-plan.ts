@@ -82,11 +82,12 @@ export interface TypedPlan {
 /** Undefined where nothing was typed that says what to do. */
 export async function typedPlan(cli: Cli, typed: TypedPlan): Promise<Plan | undefined> {
   const { checkPlan } = await import('../../../replay/index.ts')
-  const { plan: file, from, where, to, order, key, 'from-option': fromOption, 'to-option': toOption } = typed
+  const { plan: file, from, where, to, 'from-option': fromOption, 'to-option': toOption } = typed
   const isSaid = [from, where, to].some((one) => one !== undefined) || fromOption.length + toOption.length > 0
   if (file !== undefined) {
     if (isSaid) throw usageError('--plan says it all: leave out --from, --where and --to', { hint })
-    return { ...(await readPlan(cli, file)), ...howTyped(typed) }
+    const plan = await readPlan(cli, file)
+    return checkPlan({ ...plan, ...orderTyped(typed), ...howTyped(typed, plan) }, { name: file })
   }
   if (!isSaid) return undefined
   if (from === undefined || to === undefined) throw usageError('Give --from and --to, or a --plan', { hint })
@@ -94,23 +95,35 @@ export async function typedPlan(cli: Cli, typed: TypedPlan): Promise<Plan | unde
     ...(where !== undefined && { where: await readPattern(cli, where) }),
     to: addressOf('to-option', to, toOption),
   }
-  const said = { from: addressOf('from-option', from, fromOption), rules: [rule], ...howTyped(typed) }
-  return checkPlan({ ...said, ...(order && { order }), ...(key && { key }) }, { name: 'what was typed' })
+  const said = {
+    from: addressOf('from-option', from, fromOption),
+    rules: [rule],
+    ...orderTyped(typed),
+    ...howTyped(typed),
+  }
+  return checkPlan(said, { name: 'what was typed' })
 }
 
-/** What may be typed beside a plan, or anew where a run goes on. */
-export function howTyped({
-  concurrency,
-  rate,
-  speed,
-  retries,
-  'max-errors': maxErrors,
-}: TypedPlan): Partial<Plan> {
+/** What a run begins with, and goes on with. */
+export function orderTyped({ order, key }: TypedPlan): { readonly order?: string; readonly key?: string } {
+  return { ...(order !== undefined && { order }), ...(key !== undefined && { key }) }
+}
+
+/**
+ * What may be typed beside a plan, or anew where a run goes on.
+ *
+ * @param plan - Whose other retries stay.
+ */
+export function howTyped(
+  typed: TypedPlan,
+  plan?: Plan,
+): Pick<Plan, 'concurrency' | 'rate' | 'speed' | 'retries' | 'maxErrors'> {
+  const { concurrency, rate, speed, retries, 'max-errors': maxErrors } = typed
   return {
     ...(concurrency !== undefined && { concurrency }),
     ...(rate !== undefined && { rate }),
     ...(speed !== undefined && { speed }),
-    ...(retries !== undefined && { retries: { throttled: retries, unavailable: retries } }),
+    ...(retries !== undefined && { retries: { ...plan?.retries, throttled: retries, unavailable: retries } }),
     ...(maxErrors !== undefined && { maxErrors: limitOf(maxErrors) }),
   }
 }
