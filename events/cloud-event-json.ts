@@ -7,7 +7,7 @@
  */
 import { isJsonText, isJsonType, textOf } from './body-text.ts'
 import type { CloudEvent } from './event.ts'
-import { memberText } from './json-text.ts'
+import { memberText, oneLine } from './json-text.ts'
 import type { HeaderValue } from './message.ts'
 
 /** A value that any CloudEvents tool takes for an extension attribute. */
@@ -130,16 +130,39 @@ export function parseCloudEventJson(text: string): {
  * @param json - Parsed.
  */
 export function withJsonData(json: unknown): unknown {
-  if (!isObject(json) || typeof json.data_base64 !== 'string') return json
-  if (json.specversion === undefined || 'data' in json) return json
+  const decoded = jsonDataOf(json)
+  return decoded === undefined ? json : { ...decoded.rest, data: decoded.data }
+}
+
+/** The text of which `withJsonData` is the JSON, with the body as it was written, on one line. */
+export function withJsonDataText(text: string): string {
+  if (!text.includes('"data_base64"')) return text
+  const decoded = jsonDataOf(JSON.parse(text))
+  if (decoded === undefined) return text
+  const members = Object.keys(decoded.rest).map(
+    (name) => `${JSON.stringify(name)}:${memberText(text, name)!}`,
+  )
+  return `{${[...members, `"data":${oneLine(decoded.text.trim())}`].join(',')}}`
+}
+
+/** Undefined where no body of a JSON type stands in base64. */
+function jsonDataOf(json: unknown):
+  | {
+      readonly rest: Readonly<Record<string, unknown>>
+      readonly text: string
+      readonly data: unknown
+    }
+  | undefined {
+  if (!isObject(json) || typeof json.data_base64 !== 'string') return undefined
+  if (json.specversion === undefined || 'data' in json) return undefined
   const { data_base64: base64, ...rest } = json
   const { datacontenttype: type } = rest
-  if (typeof type !== 'string' || !isJsonType(type)) return json
+  if (typeof type !== 'string' || !isJsonType(type)) return undefined
   try {
     const text = textOf(Buffer.from(base64 as string, 'base64'))
-    return text === undefined ? json : { ...rest, data: JSON.parse(text) as unknown }
+    return text === undefined ? undefined : { rest, text, data: JSON.parse(text) as unknown }
   } catch {
-    return json
+    return undefined
   }
 }
 

@@ -17,6 +17,7 @@ export {
   parseCloudEventJson,
   untyped,
   withJsonData,
+  withJsonDataText,
 } from './cloud-event-json.ts'
 export { EventError, type EventErrorCode } from './errors.ts'
 export {

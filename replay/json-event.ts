@@ -1,5 +1,5 @@
 /** The event of a source whose events are JSON texts: parsed once it is looked at. */
-import { withJsonData } from '../events/index.ts'
+import { withJsonData, withJsonDataText } from '../events/index.ts'
 import { ReplayError } from './errors.ts'
 import { type EventAttributes, eventAttributes } from './event-attributes.ts'
 import type { ReplayEvent } from './replay-event.ts'
@@ -10,6 +10,7 @@ export class JsonEvent implements ReplayEvent {
   readonly #source: JsonEventSource
   #json: unknown
   #isParsed = false
+  #jsonText: string | undefined
   #attributes: EventAttributes | undefined
 
   constructor(text: string, position: number, source: JsonEventSource) {
@@ -32,6 +33,11 @@ export class JsonEvent implements ReplayEvent {
       this.#isParsed = true
     }
     return this.#json
+  }
+
+  get jsonText(): string {
+    this.#jsonText ??= withJsonDataText(this.text)
+    return this.#jsonText
   }
 
   get attributes(): EventAttributes {

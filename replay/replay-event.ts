@@ -31,6 +31,11 @@ export interface ReplayEvent {
   readonly published?: PublishedMessage
   /** @throws ReplayError `REPLAY_EVENT_UNREADABLE` where the source's bytes are no JSON. */
   readonly json: unknown
+  /**
+   * The text that `json` was parsed from, where it may be another than `text`: with a body that stands in base64
+   * there as JSON. Asked for only where `json` could be parsed. Default: `text`.
+   */
+  readonly jsonText?: string
   /** @throws ReplayError `REPLAY_EVENT_UNREADABLE`, as `json`. */
   readonly attributes: EventAttributes
   /**

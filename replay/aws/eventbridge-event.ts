@@ -91,7 +91,7 @@ function detailOf(
   if (isOriginal) return memberText(event.text, 'detail')!
   if (detail === 'event' || isPlain(json)) return event.text.trim()
   if (json.data === undefined && json.data_base64 === undefined) return '{}'
-  if (isObject(json.data)) return memberText(event.text, 'data')!
+  if (isObject(json.data)) return memberText(event.jsonText ?? event.text, 'data')!
   const hint = 'give `detail: event` to send the whole event as the detail'
   throw refused(event, `has data that is no JSON object, as EventBridge wants it: ${hint}`)
 }

@@ -79,7 +79,7 @@ export function pathReader(path: JsonPath): Field['read'] {
     const values = valuesAt(path, event.json)
     if (values.length === 0) return undefined
     const value = plural ? values : values[0]
-    return { value, text: () => textAt(path, event.text) ?? JSON.stringify(value) }
+    return { value, text: () => textAt(path, event.jsonText ?? event.text) ?? JSON.stringify(value) }
   }
 }
 

@@ -20,11 +20,11 @@ export function parseTemplate(template: string): (event: ReplayEvent) => Raw | u
       throw new TypeError(`in ${template} at character ${close + 1}: expected } behind the path`)
     parts.push(
       () => before,
-      ({ json, text }) => {
-        const [value, ...more] = valuesAt(path, json)
+      (event) => {
+        const [value, ...more] = valuesAt(path, event.json)
         if (value === undefined || value === null) return undefined
         if (more.length > 0) return [value, ...more].map((one) => textOf(one)).join(',')
-        return textOf(value, () => textAt(path, text))
+        return textOf(value, () => textAt(path, event.jsonText ?? event.text))
       },
     )
     at = close + 1

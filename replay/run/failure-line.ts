@@ -2,7 +2,7 @@
  * A failed event as a line of a failures file: why it failed, and the event as its source held it. Sources of
  * JSON read such lines as the events that are in them.
  */
-import { isJsonText } from '../../events/index.ts'
+import { isJsonText, memberText } from '../../events/index.ts'
 import type { FailureKind } from '../action.ts'
 
 export interface FailedEvent {
@@ -38,10 +38,11 @@ export interface FailedLine {
   readonly rules: readonly string[] | undefined
 }
 
-/** What a line holds; undefined where it is no failure line. */
+/** What a line holds, also where another writer of JSON has written it again; undefined where it is no failure line. */
 export function readFailureLine(line: string): FailedLine | undefined {
-  if (!line.startsWith(start)) return undefined
-  const { [failureKey]: failure, text, event } = parsed(line)
+  if (!beginsFailureLine(line)) return undefined
+  const members = parsed(line)
+  const { [failureKey]: failure, text, event } = members
   const { position, place, causes } = (failure ?? {}) as Partial<FailedEvent>
   if (!Number.isSafeInteger(position) || typeof place !== 'string' || !Array.isArray(causes)) return undefined
   if (typeof text !== 'string' && event === undefined) return undefined
@@ -49,13 +50,21 @@ export function readFailureLine(line: string): FailedLine | undefined {
   return {
     position: position!,
     place,
-    // As it was written, every digit of it. No text before it can hold the key: its quotes would be escaped.
-    text:
-      typeof text === 'string'
-        ? text
-        : line.slice(line.indexOf(eventKey) + eventKey.length, line.lastIndexOf('}')),
+    text: typeof text === 'string' ? text : eventText(line, members),
     rules: rules.every((rule) => typeof rule === 'string') ? rules : undefined,
   }
+}
+
+function beginsFailureLine(text: string): boolean {
+  return text.startsWith(start) || beginning.test(text)
+}
+
+/** As it was written, every digit of it. */
+function eventText(line: string, members: Readonly<Record<string, unknown>>): string {
+  const own = `${start}${JSON.stringify(members[failureKey])}${eventKey}`
+  const isOwn = Object.keys(members).length === 2 && line.startsWith(own) && line.endsWith('}')
+  // A line of our own need not be looked through.
+  return isOwn ? line.slice(own.length, -1) : memberText(line, 'event')!
 }
 
 function parsed(line: string): Readonly<Record<string, unknown>> {
@@ -68,6 +77,7 @@ function parsed(line: string): Readonly<Record<string, unknown>> {
 
 const failureKey = 'backstoryfailure'
 const start = `{"${failureKey}":`
+const beginning = /^\{\s*"backstoryfailure"\s*:/
 const eventKey = ',"event":'
 
 /** JSON on one line stands as it was written; anything else is said as a text. */

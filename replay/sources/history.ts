@@ -3,7 +3,7 @@
  * that they can be published again byte for byte.
  */
 import { resolve } from 'node:path'
-import { isRfc3339, untyped, withJsonData } from '../../events/index.ts'
+import { isRfc3339, untyped, withJsonData, withJsonDataText } from '../../events/index.ts'
 import {
   bodyLengthOf,
   type EventFilter,
@@ -135,6 +135,7 @@ class HistoryEvent implements ReplayEvent {
   readonly #event: StoredEvent
   #text: string | undefined
   #json: unknown
+  #jsonText: string | undefined
   #attributes: EventAttributes | undefined
 
   constructor(event: StoredEvent) {
@@ -166,6 +167,11 @@ class HistoryEvent implements ReplayEvent {
   get json(): unknown {
     this.#json ??= withJsonData(JSON.parse(this.text))
     return this.#json
+  }
+
+  get jsonText(): string {
+    this.#jsonText ??= withJsonDataText(this.text)
+    return this.#jsonText
   }
 
   /** As its line has them. */

@@ -91,7 +91,8 @@ function valueFor({ path, place }: { path: JsonPath; place: string }, event: Rep
   const [value] = values
   if (values.length === 1 && ['string', 'boolean'].includes(typeof value)) return String(value)
   // As it was written: long numbers that differ in their last digits are different files.
-  if (values.length === 1 && typeof value === 'number') return textAt(path, event.text) ?? String(value)
+  if (values.length === 1 && typeof value === 'number')
+    return textAt(path, event.jsonText ?? event.text) ?? String(value)
   const what = values.length === 0 || value === null ? 'leads to nothing' : 'leads to what is no text'
   throw new ReplayError('REPLAY_EVENT_REFUSED', `${place}, which names its file, ${what}`)
 }

@@ -1,5 +1,5 @@
 /** Events of a file: what was read of it, and where. */
-import { withJsonData } from '../../../events/index.ts'
+import { withJsonData, withJsonDataText } from '../../../events/index.ts'
 import { ReplayError } from '../../errors.ts'
 import { type EventAttributes, eventAttributes } from '../../event-attributes.ts'
 import type { ReplayEvent } from '../../replay-event.ts'
@@ -29,6 +29,9 @@ export class FileEvent implements ReplayEvent {
   readonly text: string
   readonly at: FilePlace
   #json: unknown
+  /** What is in base64 has been looked at. */
+  #isDecoded = false
+  #jsonText: string | undefined
   #attributes: EventAttributes | undefined
 
   /** @param json - Of the text; undefined where it has not been parsed. */
@@ -56,9 +59,17 @@ export class FileEvent implements ReplayEvent {
   }
 
   get json(): unknown {
-    // No JSON is undefined.
-    if (this.#json === undefined) this.#json = this.parse()
+    if (!this.#isDecoded) {
+      // No JSON is undefined.
+      this.#json = withJsonData(this.#json === undefined ? this.parse() : this.#json)
+      this.#isDecoded = true
+    }
     return this.#json
+  }
+
+  get jsonText(): string {
+    this.#jsonText ??= withJsonDataText(this.text)
+    return this.#jsonText
   }
 
   get attributes(): EventAttributes {
@@ -68,7 +79,7 @@ export class FileEvent implements ReplayEvent {
 
   protected parse(): unknown {
     try {
-      return withJsonData(JSON.parse(this.text))
+      return JSON.parse(this.text)
     } catch (cause) {
       throw new ReplayError(
         'REPLAY_EVENT_UNREADABLE',

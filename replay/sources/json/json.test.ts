@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { parseMapping } from '../../mapping/mapping.ts'
 import { findPlugin } from '../../plugins.ts'
 import type { ReplayEvent } from '../../replay-event.ts'
 import { failureLine } from '../../run/failure-line.ts'
@@ -55,6 +56,24 @@ test('events of EventBridge, of CloudEvents and plain ones have their attributes
     events.map(({ position, place }) => [position, place]),
     [1, 2, 3].map((number) => [number, `orders.jsonl, event ${number}`]),
   )
+})
+
+test('a JSON body in base64 is data on every line of a file, with every digit', async (t) => {
+  const body = Buffer.from('{\n  "b": 12345678901234567890,\n  "1": 2.50\n}').toString('base64')
+  const type = 'application/json'
+  const event = { specversion: '1.0', id: 'e', datacontenttype: type, data_base64: body, after: 1 }
+  const { source } = folderWith(t, { 'orders.jsonl': lines(event, event, event) })
+  const events = await readAll(source('orders.jsonl'))
+  assert.equal(events.length, 3)
+  const mapping = parseMapping({ n: '$.data.b', in: 'n {$.data.b}', data: '$.data' })
+  for (const one of events) {
+    assert.deepEqual((one.json as { data?: unknown }).data, { b: Number('12345678901234567890'), 1: 2.5 })
+    const [n, text, data] = mapping.valuesOf(one)
+    assert.deepEqual(n, { type: 'integer', value: 12345678901234567890n })
+    assert.deepEqual(text, { type: 'text', value: 'n 12345678901234567890' })
+    assert.equal(data?.type === 'json' && data.text, '{   "b": 12345678901234567890,   "1": 2.50 }')
+    assert.match(one.text, /"data_base64":/)
+  }
 })
 
 test('several files are read as they are given, a glob by names in which numbers count, each once', async (t) => {
@@ -271,6 +290,31 @@ test('lines of a failures file are the events in them, for the rules that failed
   assert.deepEqual(events[0]!.json, { id: '1', n: 1 })
   for (const [index, { token }] of events.entries()) {
     assert.equal((await readAll(source('failures-1.jsonl'), token)).length, events.length - index - 1)
+  }
+})
+
+test('a failures line that another writer of JSON has written again is the same event, every digit of it', async (t) => {
+  const cause = { rule: 'a', kind: 'refused', code: 'X', message: ',"event":', attempts: 1 }
+  const failed = { position: 41, place: 'p', causes: [cause] }
+  const event = '{"id": "1", "n": 12345678901234567890.10}'
+  const failure = JSON.stringify(failed)
+  const { source } = folderWith(t, {
+    'failures.jsonl': [
+      `{"backstoryfailure": ${failure}, "event": ${event}}`,
+      `{ "backstoryfailure" :${failure},"event":${event} }`,
+      `{"backstoryfailure":${failure},"event":${event},"note":{}}`,
+      `{\n  "backstoryfailure": ${failure},\n  "event": ${event}\n}`,
+      `{"backstoryfailure":${failure},"event":${event}}`,
+    ].join('\n'),
+  })
+  const events = await readAll(source('failures.jsonl'))
+  assert.deepEqual(
+    events.map(({ text, position, rules }) => [text, position, rules]),
+    events.map(() => [event, 41, ['a']]),
+  )
+  assert.equal(events.length, 5)
+  for (const [index, { token }] of events.entries()) {
+    assert.equal((await readAll(source('failures.jsonl'), token)).length, events.length - index - 1)
   }
 })
 

@@ -51,6 +51,15 @@ test('pattern and event may be files, the event on several lines or on standard 
   assert.match((await run([...args, '--event', '-'], '\n')).stderr, /Standard input has no event/)
 })
 
+test('a JSON body in base64 is data to a pattern, on every line', async (t) => {
+  const { file, run } = setUp(t)
+  const body = Buffer.from('{\n  "n": 1\n}').toString('base64')
+  const event = { specversion: '1.0', datacontenttype: 'application/json', data_base64: body }
+  const events = file('events.jsonl', `${JSON.stringify(event)}\n`.repeat(2))
+  const { stdout } = await run(['--pattern', '{"data":{"n":[1]}}', '--event', events])
+  assert.equal(stdout, 'line 1: match\nline 2: match\n')
+})
+
 test('of several events each is told, and one that matches is enough for 0', async (t) => {
   const { file, run } = setUp(t)
   const events = file('events.jsonl', `${cheap}\n\n${dear}\n`)

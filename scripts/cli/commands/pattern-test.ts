@@ -32,14 +32,14 @@ export const patternTestCommand = defineCommand({
   async run({ pattern: given, event, explain, json }, cli) {
     if (given === undefined) throw usageError('Name the pattern with --pattern', { hint })
     if (event === undefined) throw usageError('Name the event with --event', { hint })
-    const { compilePattern } = await import('../../../events/index.ts')
+    const { compilePattern, withJsonData } = await import('../../../events/index.ts')
     const pattern = compilePattern(await readPattern(cli, given))
     let events = 0
     let matched = 0
     let isNumbered = false
     for await (const { line, event: one } of readEvents(cli, event)) {
       events += 1
-      const judged = judge(pattern, one, { explain })
+      const judged = judge(pattern, withJsonData(one), { explain })
       matched += Number(judged.matched)
       isNumbered = line !== undefined
       if (json) await cli.output.json({ line, ...judged })
