@@ -25,7 +25,7 @@ export interface TextsOption extends Described {
   readonly value: string
 }
 export interface NumberOption extends Described {
-  readonly type: 'integer' | 'seconds'
+  readonly type: 'integer' | 'seconds' | 'number'
   readonly min: number
   readonly max?: number
   readonly default?: number
@@ -192,8 +192,8 @@ function optionValue(
   if (value === undefined) return option.default
   const number = Number(value)
   const { type, min, max = Number.MAX_SAFE_INTEGER } = option
-  if (number >= min && number <= max && (type === 'seconds' || Number.isSafeInteger(number))) return number
+  if (number >= min && number <= max && (type !== 'integer' || Number.isSafeInteger(number))) return number
   const range = option.max === undefined ? `${min} or more` : `${min} to ${max}`
-  const kind = type === 'seconds' ? 'a number of seconds' : 'a whole number'
-  throw usageError(`--${name} must be ${kind}, ${range}`, { hint })
+  const kinds = { seconds: 'a number of seconds', number: 'a number', integer: 'a whole number' }
+  throw usageError(`--${name} must be ${kinds[type]}, ${range}`, { hint })
 }

@@ -72,7 +72,7 @@ function requireBareFlags(args: readonly string[], commands: readonly Command[])
 /** yargs takes the second of `--limit 3 --limit 1` for a step up, and makes 4 of it. */
 function requireSingleNumbers(args: readonly string[], commands: readonly Command[]): void {
   for (const [name, { type }] of commands.flatMap(({ options }) => Object.entries<Option>(options))) {
-    if (type !== 'integer' && type !== 'seconds') continue
+    if (type !== 'integer' && type !== 'seconds' && type !== 'number') continue
     const given = args.filter((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`))
     if (given.length > 1) throw usageError(`--${name} was given ${given.length} times`)
   }

@@ -269,3 +269,26 @@ test('a retry whose plan names its rule otherwise is refused, and the failures s
   assert.equal((await run(['--retry', 'last', '--plan', 'plan.yaml'])).code, 0)
   assert.deepEqual(runs(), [])
 })
+
+test('a place that cannot be written is refused before anything is done', async (t) => {
+  const { cwd, run, kept } = await place(t)
+  for (const [args, told] of [
+    [['--report', 'nowhere/r.json'], /--report nowhere\/r\.json cannot be written/],
+    [['--runs', 'keep.ts/runs'], /name a folder for runs with --runs/],
+  ] as const) {
+    const { code, stderr } = await run(['--from', 'history', '--to', './keep.ts', ...args])
+    assert.equal(code, 2, stderr)
+    assert.match(stderr, told)
+  }
+  assert.deepEqual(kept(), [])
+  assert.ok(existsSync(cwd))
+})
+
+test('a retry can be looked at before it is done', async (t) => {
+  const { run, refuse, runs } = await place(t)
+  refuse('o-5')
+  await run(['--from', 'history', '--to', './keep.ts'])
+  const { code, stdout } = await run(['--retry', 'last', '--dry-run', '--json'])
+  assert.equal(code, 0)
+  assert.deepEqual([JSON.parse(stdout).picked, runs().length], [4, 1])
+})

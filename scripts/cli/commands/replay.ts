@@ -7,7 +7,7 @@ import { exitCodeOf } from '../errors.ts'
 import { type ChosenRun, chooseRun } from '../replay/chosen-run.ts'
 import { listPlugins } from '../replay/list-plugins.ts'
 import { pluginContext, pluginLoader } from '../replay/plugin-context.ts'
-import { requireReportNames, tellReport } from '../replay/tell-report.ts'
+import { requireReportFiles, tellReport } from '../replay/tell-report.ts'
 import { planOptions } from '../replay/typed-plan.ts'
 
 const hint = 'backstory replay --help'
@@ -45,7 +45,7 @@ export const replayCommand = defineCommand({
   ],
   async run({ 'dry-run': dryRun, report: files, json, list, yes, ...typed }, cli) {
     if (list) return await listPlugins(cli)
-    requireReportNames(files)
+    await requireReportFiles(cli, files)
     const chosen = await chooseRun(cli, { ...typed, dryRun })
     try {
       return await carryOutAndTell(cli, chosen, { dryRun, files, json, yes, runs: typed.runs })
@@ -76,29 +76,33 @@ async function carryOutAndTell(
   const folder = await chosen.open()
   try {
     // A process that is killed says nothing any more.
-    const goOn = nextSteps({ ended: 'interrupted' }, { run, runs })['go on']
+    const { 'go on': goOn } = nextSteps({ ended: 'interrupted' }, { run, runs })
     if (folder !== undefined) cli.say(`Run ${run}. Where it is killed: ${goOn}`)
-    const report = await carryOut(cli, { chosen, opened, folder, dryRun })
+    const report = await carryOut(cli, { chosen, opened, folder, dryRun }).catch(async (error: unknown) => {
+      const hasBegun = (await folder?.state()) !== undefined
+      if (hasBegun && !isRefusal(error)) cli.say(`To go on: ${goOn}`)
+      // Nothing is left to go on with.
+      if (!hasBegun && pass === 1) await folder?.tidy({ pass, isNeeded: false })
+      throw error
+    })
     const isNeeded = report.ended !== 'done' || report.failed > 0
     // A plan that was mended may pick less than has failed: that stays.
     const isLeftOut = pass > 1 && report.read > report.picked + report.unreadable
-    if (report.ended === 'done' && !isLeftOut) await folder?.tidy({ pass, isNeeded })
-    if (isLeftOut) {
-      cli.say(`Some of what had failed was picked by no rule; it stays in ${folder?.failuresOf(pass - 1)}`)
-    }
+    if (isLeftOut && folder !== undefined) {
+      cli.say(`Some of what had failed was picked by no rule; it stays in ${folder.failuresOf(pass - 1)}`)
+    } else if (report.ended === 'done') await folder?.tidy({ pass, isNeeded })
     const next = folder !== undefined && isNeeded ? nextSteps(report, { run, runs }) : {}
     await tellReport(cli, report, { json, files, next })
     return report.ended === 'interrupted' ? exitCodeOf(cli.stopSignal().reason) : report.exitCode
-  } catch (error) {
-    if ((await folder?.state()) !== undefined) {
-      cli.say(`To go on: ${nextSteps({ ended: 'interrupted' }, { run, runs })['go on']}`)
-    }
-    // It has not begun: nothing is left to go on with.
-    else if (pass === 1) await folder?.tidy({ pass, isNeeded: false })
-    throw error
   } finally {
     await folder?.close()
   }
+}
+
+/** To go on would be refused for the same reason. */
+function isRefusal(error: unknown): boolean {
+  const { code } = error as { code?: unknown }
+  return code === 'REPLAY_CHECKPOINT_FOREIGN' || code === 'REPLAY_PLAN_INVALID'
 }
 
 async function carryOut(
@@ -175,6 +179,11 @@ function nextSteps(
 ): Readonly<Record<string, string>> {
   const place = runs === undefined ? '' : ` --runs ${/^[\w./-]+$/.test(runs) ? runs : JSON.stringify(runs)}`
   if (ended === 'done') return { 'try the failures again': `backstory replay --retry ${run}${place}` }
-  const more = ended === 'too-many-failures' ? ' --max-errors N' : ''
-  return { 'go on': `backstory replay --resume ${run}${place}${more}` }
+  const goOn = `backstory replay --resume ${run}${place}`
+  if (ended === 'interrupted') return { 'go on': goOn }
+  // Where the cause is mended, those that have failed are tried again after the rest.
+  return {
+    'go on with the rest': `${goOn} --max-errors N`,
+    'try the failures again, then': `backstory replay --retry ${run}${place}`,
+  }
 }

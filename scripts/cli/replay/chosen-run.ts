@@ -37,14 +37,16 @@ export async function chooseRun(
   if (resume !== undefined && retry !== undefined) throw usageError('Either --resume or --retry', { hint })
   const earlier = resume ?? retry
   if (earlier !== undefined) {
-    if (dryRun) throw usageError('A dry run has nothing to go on with', { hint })
+    if (dryRun && resume !== undefined) {
+      throw usageError('--dry-run does not go with --resume; it does with --retry', { hint })
+    }
     if (Object.keys(orderTyped(typed)).length > 0 && (resume !== undefined || plan === undefined)) {
       throw usageError('A run goes on in the order that it began with: leave --order and --key out', { hint })
     }
     if (resume !== undefined && plan !== undefined) {
       throw usageError('--resume goes on with what the run began with: leave the plan out', { hint })
     }
-    return await goOn(store, store.find(earlier), { typed, plan, isRetry: retry !== undefined })
+    return await goOn(store, store.find(earlier), { typed, plan, isRetry: retry !== undefined, dryRun })
   }
   if (plan === undefined) throw usageError('Give --from and --to, or a --plan', { hint })
   const run = RunStore.newId()
@@ -70,7 +72,12 @@ export async function chooseRun(
 async function goOn(
   store: RunStore,
   run: string,
-  { typed, plan: newPlan, isRetry }: { typed: TypedPlan; plan: Plan | undefined; isRetry: boolean },
+  {
+    typed,
+    plan: newPlan,
+    isRetry,
+    dryRun,
+  }: { typed: TypedPlan; plan: Plan | undefined; isRetry: boolean; dryRun: boolean },
 ): Promise<ChosenRun> {
   const folder = await openFolder(store, run)
   try {
@@ -95,6 +102,7 @@ async function goOn(
       from: next === 1 ? plan.from : folder.failuresOf(next - 1),
       pass: next,
       async open() {
+        if (dryRun) return undefined
         if (newPlan !== undefined) await store.keepPlan(run, newPlan)
         return folder
       },

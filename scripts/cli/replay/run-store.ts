@@ -7,7 +7,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Plan } from '../../../replay/index.ts'
-import { usageError } from '../errors.ts'
+import { CliError, usageError } from '../errors.ts'
 
 const planFile = 'plan.json'
 
@@ -32,7 +32,12 @@ export class RunStore {
   /** Nobody else may read it: an address may hold a password that was typed. */
   async keepPlan(id: string, plan: Plan): Promise<void> {
     const folder = this.folderOf(id)
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+    } catch (cause) {
+      const message = `${folder} cannot be made: ${(cause as Error).message}; name a folder for runs with --runs`
+      throw new CliError('CLI_FILE_UNREADABLE', message, { cause })
+    }
     const text = `${JSON.stringify(plan, undefined, 2)}\n`
     const file = join(folder, planFile)
     // Whole, or as it was.

@@ -1,16 +1,30 @@
 /** Tells what came of a replay: on standard output, and in files. */
-import { writeFile } from 'node:fs/promises'
+import { open, writeFile } from 'node:fs/promises'
 import type { ReplayReport } from '../../../replay/index.ts'
 import type { Cli } from '../cli.ts'
 import { CliError, usageError } from '../errors.ts'
 
-/** @throws CliError `CLI_USAGE` for a name that says no format, before anything is done. */
-export function requireReportNames(files: readonly string[]): void {
-  const wrong = files.find((file) => !/\.(json|xml)$/.test(file))
-  if (wrong === undefined) return
-  throw usageError(`--report ${wrong}: name a file that ends in .json, or in .xml for JUnit`, {
-    hint: 'backstory replay --help',
-  })
+/**
+ * Before anything is done: it would be late to learn it at the end.
+ *
+ * @param cli - Whose folder paths start from.
+ * @throws CliError `CLI_USAGE` for a name that says no format, `CLI_FILE_UNREADABLE` for a place where no file can be.
+ */
+export async function requireReportFiles(cli: Cli, files: readonly string[]): Promise<void> {
+  for (const file of files) {
+    if (!/\.(json|xml)$/.test(file)) {
+      throw usageError(`--report ${file}: name a file that ends in .json, or in .xml for JUnit`, {
+        hint: 'backstory replay --help',
+      })
+    }
+    try {
+      // Made, if it is not there, and left as it is.
+      await (await open(cli.path(file), 'a')).close()
+    } catch (cause) {
+      const message = `--report ${file} cannot be written: ${(cause as Error).message}`
+      throw new CliError('CLI_FILE_UNREADABLE', message, { cause })
+    }
+  }
 }
 
 /**

@@ -48,8 +48,8 @@ export const planOptions = {
     max: 1_000,
     describe: 'Batches in flight, for --order key and none',
   },
-  rate: { type: 'seconds', min: 0.001, describe: 'Events a second at most' },
-  speed: { type: 'seconds', min: 0.001, describe: 'Recorded timing: 1 as published, 10 ten times as fast' },
+  rate: { type: 'number', min: 0.001, describe: 'Events a second at most' },
+  speed: { type: 'number', min: 0.001, describe: 'Recorded timing: 1 as published, 10 ten times as fast' },
   retries: {
     type: 'integer',
     min: 0,
