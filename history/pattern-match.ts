@@ -4,7 +4,7 @@
  * A pattern sees an event as the line that the history makes of it, with the body in `data`. What it needs of
  * type, subject and source it says exactly, so that no event is left out which it would match.
  */
-import { type CloudEvent, type Pattern, untyped, withJsonData } from '../events/index.ts'
+import { type CloudEvent, EventError, type Pattern, untyped, withJsonData } from '../events/index.ts'
 import { type EventFilter, isIndexed } from './event-filter.ts'
 import { eventLine, plainLine } from './event-line.ts'
 import type { HistoryReader, Selected, SelectPage } from './reader.ts'
@@ -78,10 +78,26 @@ export class EventTest {
   }
 }
 
-/** @throws EventError as `pattern.matches` does. */
-export function patternTest(pattern: Pattern): (event: StoredEvent) => boolean {
+export interface PatternTestOptions {
+  /** Answers for an event whose arrays are nested too deep to be judged: one such event ends no search. */
+  unjudged(event: StoredEvent, error: EventError): boolean
+}
+
+export function patternTest(
+  pattern: Pattern,
+  { unjudged }: PatternTestOptions,
+): (event: StoredEvent) => boolean {
   const test = new EventTest(requiredBy([pattern]))
-  return (event) => test.mayMatch(event) && pattern.matches(jsonOf(eventLine(event)))
+  return (event) => {
+    if (!test.mayMatch(event)) return false
+    const json = jsonOf(eventLine(event))
+    try {
+      return pattern.matches(json)
+    } catch (error) {
+      if (error instanceof EventError && error.code === 'EVENT_TOO_DEEP') return unjudged(event, error)
+      throw error
+    }
+  }
 }
 
 /** Of events that may not have been recorded yet: by what was published, without what a history says of it. */

@@ -4,6 +4,7 @@ import { rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
+import { attributesOf, toMessage } from '../../events/index.ts'
 import { openHistoryWriter } from '../open-history.ts'
 import { getRaw, type Line, served } from './feed.fixture.ts'
 
@@ -104,6 +105,19 @@ test('a pattern picks what is answered, and the mark tells how far was looked; w
     assert.deepEqual([response.status, problem.code], [400, 'FEED_PARAMETER_INVALID'])
     assert.match(problem.detail, detail)
   }
+})
+
+test('an event that is nested too deep for a pattern is answered, for its reader to judge, and ends no answer', async (t) => {
+  const { lines, writer, append } = await served(t, { events: 1 })
+  const data = JSON.parse(`{"number":${'['.repeat(1_200)}1${']'.repeat(1_200)}}`) as object
+  const message = toMessage({ type: 'a', id: 'deep', data }, { exchange: 'orders', source: '/sales' })
+  await writer.append({ events: [{ ...attributesOf(message), message }], fences: [] })
+  await append(2)
+  const pattern = encodeURIComponent(JSON.stringify({ data: { number: [3] } }))
+  assert.deepEqual(await all(lines(`${events}?pattern=${pattern}`)), {
+    positions: [2, 4],
+    last: { through: 4, first: 1, head: 4 },
+  })
 })
 
 test('a page of a long search ends early, and the next one goes on from its mark', async (t) => {

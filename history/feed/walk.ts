@@ -17,7 +17,7 @@ export interface WalkOptions {
   readonly limit: number
   /** Undefined: every event. */
   readonly filter: EventFilter | undefined
-  /** Events must match it, beside the filter. */
+  /** Events must match it, beside the filter; those nested too deep for it come too. */
   readonly pattern: Pattern | undefined
   readonly newestFirst: boolean
   /** The newest event of each subject, as of `upTo`: the others come superseded. */
@@ -43,7 +43,8 @@ export class Walk {
     { after, upTo, limit, filter, pattern, newestFirst, latest }: WalkOptions,
   ) {
     this.#reader = reader
-    this.#matches = pattern && patternTest(pattern)
+    // What cannot be judged here, its reader judges.
+    this.#matches = pattern && patternTest(pattern, { unjudged: () => true })
     this.#filter = filter
     this.#newestFirst = newestFirst
     this.#latest = latest

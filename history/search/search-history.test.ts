@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { compilePattern, type Properties, silentLogger } from '../../events/index.ts'
 import type { HistoryReader } from '../reader.ts'
 import { openSqliteHistory } from '../sqlite/sqlite-reader.ts'
 import { openSqliteWriter } from '../sqlite/sqlite-writer.ts'
@@ -10,12 +11,16 @@ import type { NewEvent } from '../writer.ts'
 import { parseCondition } from './condition.ts'
 import { type SearchOptions, searchHistory } from './search-history.ts'
 
-async function historyOf(t: TestContext, bodies: readonly (string | Buffer)[]): Promise<HistoryReader> {
+async function historyOf(
+  t: TestContext,
+  bodies: readonly (string | Buffer)[],
+  properties: Properties = {},
+): Promise<HistoryReader> {
   const folder = await mkdtemp(join(tmpdir(), 'backstory-search-'))
   const path = join(folder, 'history.db')
   const writer = await openSqliteWriter({ path, exchange: 'orders' })
   const events = bodies.map((body, index): NewEvent => {
-    const message = { exchange: 'orders', routingKey: '', properties: {}, body: Buffer.from(body as string) }
+    const message = { exchange: 'orders', routingKey: '', properties, body: Buffer.from(body as string) }
     return {
       id: `${index}`,
       source: '/s',
@@ -91,4 +96,18 @@ test('a search ends between two pages where its signal says so', async (t) => {
   const reader = await historyOf(t, ['a', 'b'])
   const signal = AbortSignal.abort(new Error('enough'))
   await assert.rejects(positions(reader, { signal }), /enough/)
+})
+
+test('an event that is nested too deep for a pattern is told and left out, and the search goes on', async (t) => {
+  const deep = `{"a":${'['.repeat(1_200)}1${']'.repeat(1_200)}}`
+  const reader = await historyOf(t, ['{"a":1}', deep, '{"a":1}'], {
+    contentType: 'application/json',
+  })
+  const told: unknown[] = []
+  const warn = (event: string, fields?: object) => void told.push({ event, ...fields })
+  const logger = { ...silentLogger, warn }
+  const pattern = compilePattern({ data: { a: [1] } })
+  assert.deepEqual(await positions(reader, { pattern, logger }), [1, 3])
+  const error = "An event's arrays are nested deeper than 1000"
+  assert.deepEqual(told, [{ event: 'search.unjudged', position: 2, error }])
 })

@@ -4,7 +4,7 @@
  * Bodies are looked at here, page by page, so memory is a page whatever is searched. JSON is what parses as
  * JSON, whatever its publisher called it.
  */
-import { type Pattern, textOf } from '../../events/index.ts'
+import { type Logger, type Pattern, silentLogger, textOf } from '../../events/index.ts'
 import type { EventFilter } from '../event-filter.ts'
 import { patternTest, selectFor } from '../pattern-match.ts'
 import type { HistoryReader, Selected } from '../reader.ts'
@@ -19,7 +19,10 @@ export interface SearchOptions {
   readonly ignoreCase?: boolean
   /** All of them must hold, as `parseCondition` made them. */
   readonly where?: readonly Condition[]
-  /** The event must match it: CloudEvents JSON, as in its line, with the body in `data`. */
+  /**
+   * The event must match it: CloudEvents JSON, as in its line, with the body in `data`. An event whose arrays are
+   * nested deeper than 1,000 is not found, and the logger is told of it: `search.unjudged`.
+   */
   readonly pattern?: Pattern
   /** Exclusive. Default 0. */
   readonly after?: number
@@ -31,6 +34,8 @@ export interface SearchOptions {
   readonly newestFirst?: boolean
   /** Ends the search between two pages, with its reason as the error. */
   readonly signal?: AbortSignal
+  /** Default: silent. */
+  readonly logger?: Logger
 }
 
 /**
@@ -52,11 +57,12 @@ export async function* searchHistory(
     limit = Number.POSITIVE_INFINITY,
     newestFirst = false,
     signal,
+    logger = silentLogger,
   }: SearchOptions = {},
 ): AsyncGenerator<Selected> {
   const bounds = await reader.bounds()
   let [from, to] = [Math.max(after, bounds.first - 1), Math.min(upTo ?? bounds.head, bounds.head)]
-  const passes = testOf({ texts, ignoreCase, where, pattern })
+  const passes = testOf({ texts, ignoreCase, where, pattern }, logger)
   const patterns = pattern === undefined ? [] : [pattern]
   for (let left = limit; left > 0 && from < to; ) {
     signal?.throwIfAborted()
@@ -76,13 +82,18 @@ const pageLimitMax = 500
 
 type Asked = Required<Pick<SearchOptions, 'texts' | 'ignoreCase' | 'where'>>
 
-function testOf({
-  pattern,
-  ...asked
-}: Asked & { pattern: Pattern | undefined }): ((event: StoredEvent) => boolean) | undefined {
+function testOf(
+  { pattern, ...asked }: Asked & { pattern: Pattern | undefined },
+  logger: Logger,
+): ((event: StoredEvent) => boolean) | undefined {
   const passes = bodyTest(asked)
   if (pattern === undefined) return passes
-  const matches = patternTest(pattern)
+  const matches = patternTest(pattern, {
+    unjudged({ position }, { message }) {
+      logger.warn('search.unjudged', { position, error: message })
+      return false
+    },
+  })
   return passes === undefined ? matches : (event) => passes(event) && matches(event)
 }
 

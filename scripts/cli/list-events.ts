@@ -121,7 +121,7 @@ async function listPages(
   const done = () => (newestFirst ? upTo + 1 - through : through - after)
   const end = scan === undefined ? () => {} : showScan(cli, { by: scan, events: upTo - after, done })
   try {
-    for await (const page of searchHistory(reader, { ...search, signal })) {
+    for await (const page of searchHistory(reader, { ...search, signal, logger: cli.logger })) {
       through = page.through
       shown += page.events.length
       // Data on the same terminal must not go behind the bar.

@@ -48,6 +48,7 @@ const sentences: Readonly<Record<string, ((fields: Fields) => string) | undefine
   'consumer.store-unavailable': ({ consumer, error }) =>
     `The store of consumer ${consumer} cannot be written (${error}); trying again`,
   'consumer.failed': undefined,
+  'search.unjudged': ({ position, error }) => `Position ${position} is left out: ${error}`,
   'handler.failed': ({ id, source, type, attempt, error }) =>
     `The handler failed on event ${id} of ${source} (${type}), try ${attempt}: ${error}`,
   'handler.gave-up': undefined,
