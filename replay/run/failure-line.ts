@@ -55,7 +55,8 @@ export function readFailureLine(line: string): FailedLine | undefined {
   }
 }
 
-function beginsFailureLine(text: string): boolean {
+/** Whether it does; its first 100 bytes say it. */
+export function beginsFailureLine(text: string): boolean {
   return text.startsWith(start) || beginning.test(text)
 }
 

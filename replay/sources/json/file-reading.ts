@@ -1,5 +1,5 @@
 /** A file while it is read: takes its bytes, and makes events of the values in them. */
-import { readFailureLine } from '../../run/failure-line.ts'
+import { beginsFailureLine, readFailureLine } from '../../run/failure-line.ts'
 import { type EventFile, FailedFileEvent, FileEvent, type FilePlace, UnreadableEvent } from './file-event.ts'
 import { checkOf, tokenText } from './resume-token.ts'
 import { type ValueSink, ValueSplitter } from './value-splitter.ts'
@@ -32,7 +32,12 @@ export class FileReading implements EventFile, ValueSink {
     this.#options = options
     this.#number = from.number
     this.#offset = from.offset
-    this.#splitter = new ValueSplitter(this, { ...from, bytesMax })
+    this.#splitter = new ValueSplitter(this, {
+      ...from,
+      bytesMax,
+      // A failed event is longer in its line than it was where it was read.
+      isWhole: beginsFailureLine,
+    })
   }
 
   /** Events of it so far, those before `from` included. */

@@ -318,6 +318,33 @@ test('a failures line that another writer of JSON has written again is the same 
   }
 })
 
+test('a failed event is read back however long its line is, and a line that breaks off is told as a whole', async (t) => {
+  const cause = { rule: 'a', kind: 'refused', code: 'X', message: 'm', attempts: 1 } as const
+  const failed = { position: 41, place: 'p', causes: [cause] }
+  const long = 'x'.repeat(700_000)
+  const texts = [
+    JSON.stringify({ id: '1' }),
+    `{\n"id":"${'"'.repeat(20).replaceAll('"', '\\"')}"}`,
+    JSON.stringify({ id: long }),
+  ]
+  const written = texts.map((text) => failureLine({ ...failed, text }))
+  const broken = failureLine({ ...failed, text: JSON.stringify({ id: long }) }).slice(0, -5)
+  const { source } = folderWith(t, {
+    'failures.jsonl': [...written, `${broken}\n`, ...written].join(''),
+    'events.jsonl': lines({ id: long }, { id: '2' }),
+  })
+  const events = await readAll(source('failures.jsonl', { eventBytesMax: 60 }))
+  assert.deepEqual(
+    events.map(({ text }) => text),
+    [...texts, broken, ...texts],
+  )
+  assert.match(reasonOf(events[3]!)!, /a line ends within a string/)
+  const [tooLong, short] = await readAll(source('events.jsonl', { eventBytesMax: 60 }))
+  assert.match(reasonOf(tooLong!)!, /it has more than 60 bytes/)
+  assert.ok(tooLong!.text.length < 70_000)
+  assert.equal(short!.text, '{"id":"2"}')
+})
+
 test('no page is of more than some thousand events, and a reader that stops leaves the file', async (t) => {
   const { source } = folderWith(t, { 'tiny.json': `[${'1,'.repeat(50_000)}1]` })
   let read = 0

@@ -12,7 +12,7 @@
  * Values that stand alone on a line are the usual case, and the fast one: there a line is parsed at once, and
  * looked at closer only where it does not parse.
  */
-import { isUtf8 } from 'node:buffer'
+import { constants, isUtf8 } from 'node:buffer'
 import { ByteWindow } from './byte-window.ts'
 
 export interface ValueSink {
@@ -28,6 +28,11 @@ export interface ValueSink {
 export interface SplitterOptions {
   /** Longest value. */
   readonly bytesMax: number
+  /**
+   * Whether a value that begins so may be longer than `bytesMax`, up to what a string holds, and is told as a
+   * whole where it is none. Default: none.
+   */
+  readonly isWhole?: (beginning: string) => boolean
   /** Of the stream: where the first bytes are. Default 0. */
   readonly offset?: number
   /** Whether this is between elements of an array. Default false. */
@@ -46,10 +51,15 @@ type State = 'between' | 'value' | 'garbage' | 'broken'
 const shownBytes = 64 * 1024
 /** A value that breaks off behind so many bytes is not looked through for lines again. */
 const lookBackBytes = 64 * 1024
+const beginningBytes = 128
+/** So many bytes are a string in any case; of what is no UTF-8, as base64. */
+const wholeBytesMax = constants.MAX_STRING_LENGTH - 16
+const wholeShownBytes = Math.floor((wholeBytesMax / 4) * 3) - 16
 
 export class ValueSplitter {
   readonly #sink: ValueSink
   readonly #bytesMax: number
+  readonly #isWhole: (beginning: string) => boolean
   readonly #window: ByteWindow
   #state: State = 'between'
   #isEnd = false
@@ -72,9 +82,13 @@ export class ValueSplitter {
   /** The value before was alone on its line. */
   #isByLine = false
 
-  constructor(sink: ValueSink, { bytesMax, offset = 0, isInArray = false }: SplitterOptions) {
+  constructor(
+    sink: ValueSink,
+    { bytesMax, isWhole = () => false, offset = 0, isInArray = false }: SplitterOptions,
+  ) {
     this.#sink = sink
     this.#bytesMax = bytesMax
+    this.#isWhole = isWhole
     this.#window = new ByteWindow(offset)
     this.#isInArray = isInArray
     this.#line = offset
@@ -100,11 +114,28 @@ export class ValueSplitter {
   #run(): void {
     while (this.#step()) {}
     const window = this.#window
-    if (this.#state === 'between' || window.end - window.at <= Math.max(this.#bytesMax, shownBytes)) return
+    if (this.#state === 'between') return
+    const bytes = window.end - window.at
+    const isLong = this.#head === undefined ? this.#isTooLong(bytes) : bytes > this.#bytesMax
+    if (!isLong || bytes <= shownBytes) return
+    if (this.#head === undefined && this.#state === 'value') this.#why = this.#tooLong()
     // Only its end matters now.
     this.#head ??= this.#shown(window.at, window.end)
-    if (this.#state === 'value') this.#why = `it has more than ${this.#bytesMax} bytes`
     window.at = Math.min(this.#next, window.end)
+  }
+
+  /** Of what is in hand, all bytes of which are held. */
+  #isTooLong(bytes: number): boolean {
+    return bytes > this.#bytesMax && (bytes > wholeBytesMax || !this.#isWholeAt(this.#window.at))
+  }
+
+  #isWholeAt(index: number): boolean {
+    const { bytes, end } = this.#window
+    return this.#isWhole(bytes.toString('latin1', index, Math.min(end, index + beginningBytes)))
+  }
+
+  #tooLong(): string {
+    return `it has more than ${this.#isWholeAt(this.#window.at) ? wholeBytesMax : this.#bytesMax} bytes`
   }
 
   /** @returns Whether there is more to do with the bytes that are there. */
@@ -175,7 +206,7 @@ export class ValueSplitter {
     const window = this.#window
     const { at, bytes } = window
     const lineEnd = bytes.indexOf(newline, at)
-    if (lineEnd === -1 || lineEnd >= window.end || lineEnd - at > this.#bytesMax) return false
+    if (lineEnd === -1 || lineEnd >= window.end || this.#isTooLong(lineEnd - at)) return false
     let end = lineEnd
     while (separators[bytes[end - 1]!] === 1) end -= 1
     const text = this.#text(at, end)
@@ -270,8 +301,8 @@ export class ValueSplitter {
     let next = end
     while (next < window.end && bytes[next] !== newline && separators[bytes[next]!] === 1) next += 1
     this.#isByLine = this.#isLineStart && !this.#hasNewline && next < window.end && bytes[next] === newline
-    if (this.#head !== undefined || end - window.at > this.#bytesMax) {
-      this.#tell(end, `it has more than ${this.#bytesMax} bytes`)
+    if (this.#head !== undefined || this.#isTooLong(end - window.at)) {
+      this.#tell(end, this.#head === undefined ? this.#tooLong() : this.#why)
       return true
     }
     const text = this.#text(window.at, end)
@@ -378,8 +409,9 @@ export class ValueSplitter {
   /** Text that no one takes for JSON. */
   #shown(from: number, to: number): string {
     const { bytes } = this.#window
-    const isCut = to - from > shownBytes
-    const shown = bytes.subarray(from, isCut ? from + shownBytes : to)
+    const bytesMax = to - from > shownBytes && this.#isWholeAt(from) ? wholeShownBytes : shownBytes
+    const isCut = to - from > bytesMax
+    const shown = bytes.subarray(from, isCut ? from + bytesMax : to)
     // As bytes, or what has taken the place of some of them might be read as the event.
     if (!isUtf8(isCut ? shown.subarray(0, -3) : shown))
       return `base64:${shown.toString('base64')}${isCut ? '…' : ''}`
