@@ -6,7 +6,7 @@ import { findPlugin, type ModuleLoader } from '../plugins.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { Rule } from '../rule.ts'
 import type { PluginContext, PluginTarget, Source } from '../source.ts'
-import { type Plan, type PlanAddress, withSettings } from './plan.ts'
+import { nameOfRule, type Plan, type PlanAddress, withSettings } from './plan.ts'
 
 export interface OpenedPlan {
   readonly source: Source
@@ -26,11 +26,12 @@ export async function openPlan(plan: Plan, context: PlanContext): Promise<Opened
   const keyOf = plan.key === undefined ? undefined : keyReader(plan.key)
   const source = await make('source', plan.from, { ...context, place: 'from' })
   const rules: Rule[] = []
-  for (const [at, { name = `rule ${at + 1}`, where, to }] of plan.rules.entries()) {
+  for (const [at, rule] of plan.rules.entries()) {
+    const { where, to } = rule
     const place = `rules.${at}`
     const pattern = where === undefined ? undefined : told(`${place}.where`, () => compilePattern(where))
     const action: Action = await make('action', to, { ...context, place: `${place}.to` })
-    rules.push({ name, action, ...(pattern && { pattern }) })
+    rules.push({ name: nameOfRule(rule, at), action, ...(pattern && { pattern }) })
   }
   return { source, rules, keyOf }
 }

@@ -39,8 +39,22 @@ let validate: ReturnType<Ajv2020['compile']> | undefined
  */
 export function checkPlan(value: unknown, { name }: { name: string }): Plan {
   validate ??= new Ajv2020({ allErrors: false, strict: true, strictTypes: false }).compile(planSchema)
-  if (validate(value)) return value as unknown as Plan
-  throw invalid(`${name}: ${mistakeOf(validate.errors!)}`)
+  if (!validate(value)) throw invalid(`${name}: ${mistakeOf(validate.errors!)}`)
+  const plan = value as unknown as Plan
+  const places = new Map<string, string>()
+  for (const [at, rule] of plan.rules.entries()) {
+    const [called, place] = [nameOfRule(rule, at), `rules.${at}`]
+    const first = places.get(called)
+    if (first !== undefined)
+      throw invalid(`${name}: ${place} has the name of ${first}, ${called}: a report tells them apart by it`)
+    places.set(called, place)
+  }
+  return plan
+}
+
+/** Rules without a name are called by their place, from 1 on. */
+export function nameOfRule({ name }: PlanRule, at: number): string {
+  return name ?? `rule ${at + 1}`
 }
 
 /**

@@ -90,7 +90,10 @@ export class Tally {
     this.failedEvents = state.failedEvents
     this.#first = state.first
     this.#last = state.last
-    for (const cause of state.causes) this.#causes.set(keyOf(cause), { ...cause, types: byType(cause.types) })
+    for (const cause of state.causes) {
+      const key = cause.message === others ? others : keyOf(cause)
+      this.#causes.set(key, { ...cause, types: byType(cause.types) })
+    }
   }
 
   get state(): TallyState {
@@ -174,8 +177,9 @@ function byType<Value>(values: Readonly<Record<string, Value>> = {}): Record<str
   return Object.assign(Object.create(null), values)
 }
 
-/** Messages that differ in numbers or in what they quote are one cause. */
+/** Messages that differ in numbers or in what they quote are one cause, and those of held events, whatever their key. */
 function keyOf({ rule, kind, code, message }: Omit<FailureCause, 'attempts'>): string {
+  if (kind === 'held') return [rule ?? '', kind].join('\0')
   const shape = message.replace(/(["'`]).*?\1/g, '…').replace(/\d+/g, '0')
   return [rule ?? '', kind, code, shape].join('\0')
 }
