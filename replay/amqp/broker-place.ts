@@ -1,5 +1,6 @@
 /** The broker that a source or an action names, or else the one of the process around it. */
 import { type Broker, BrokerError, connectBroker, redactUrl } from '../../broker/index.ts'
+import { isLoopback } from '../is-loopback.ts'
 import type { PluginOptions } from '../options.ts'
 import type { PluginContext } from '../source.ts'
 
@@ -63,8 +64,4 @@ export async function asked<Answer>(
     if (cause instanceof BrokerError) throw wrap(cause.message, cause)
     throw cause
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }

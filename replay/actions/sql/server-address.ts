@@ -1,7 +1,7 @@
 /** The address of a database server: `mysql://user:password@host:3306/database?ca=ca.pem`. */
 import { readFileSync } from 'node:fs'
-import { isIPv6 } from 'node:net'
 import { resolve } from 'node:path'
+import { isLoopback } from '../../is-loopback.ts'
 import type { PluginContext } from '../../source.ts'
 
 export interface ServerAddress {
@@ -61,10 +61,9 @@ export function decoded(text: string): string {
   }
 }
 
-/** An empty host is a socket, or this machine. */
+/** An empty host, or a path, is a socket. */
 export function isThisMachine(host: string): boolean {
-  if (host === '' || host.startsWith('/') || host.toLowerCase() === 'localhost') return true
-  return /^127(\.\d{1,3}){3}$/.test(host) || (isIPv6(host) && /^[0:]+:0*1$/.test(host))
+  return host === '' || host.startsWith('/') || isLoopback(host)
 }
 
 /** @throws TypeError where it is neither. */
