@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { attributesOf, compilePattern, type Message, silentLogger, toMessage } from '../../events/index.ts'
-import { openHistoryWriter, serveFeed } from '../../history/index.ts'
+import { openHistoryKeeper, openHistoryWriter, serveFeed } from '../../history/index.ts'
 import { replayedMessage } from '../actions/amqp/replayed-message.ts'
 import { JsonEvent } from '../json-event.ts'
 import { recordingAction } from '../replay.fixture.ts'
@@ -155,3 +155,77 @@ test('an event says of itself what its line says, and is published as its line w
     assert.deepEqual(replayedMessage(event, options), replayedMessage(asLine, options))
   }
 })
+
+const reads = {
+  'read as a whole': [],
+  'asked for by a pattern': [compilePattern({ data: { n: [{ exists: true }] }, type: ['common', 'rare'] })],
+}
+
+for (const [how, patterns] of Object.entries(reads)) {
+  const readAll = async (source: Source, after?: string) => {
+    const events: ReplayEvent[] = []
+    let passed = 0
+    await source.open()
+    try {
+      const signal = new AbortController().signal
+      for await (const page of source.read({ after, signal, patterns })) {
+        events.push(...page.events)
+        passed += page.passed ?? 0
+      }
+    } finally {
+      await source.close()
+    }
+    return { events, passed, positions: events.map(({ position }) => position) }
+  }
+
+  test(`pruned positions are an error before anything is handed out, or accepted, ${how}`, async (t) => {
+    const history = await historyOf(t, 40)
+    {
+      await using keeper = await openHistoryKeeper({ history })
+      await keeper.prune({ type: 'rare', keepEvents: 1 })
+    }
+    const message = /pruned positions 1 to 1 .*acceptPruned=true/
+    await assert.rejects(readAll(await sourceOf(history)), { code: 'HISTORY_PRUNED', message })
+    await assert.rejects(readAll(await sourceOf(history, { after: 15 })), { code: 'HISTORY_PRUNED' })
+    const { positions, passed } = await readAll(await sourceOf(history, { acceptPruned: 'true' }))
+    assert.deepEqual(
+      positions,
+      numbers(40).filter((position) => ![1, 11, 21].includes(position)),
+    )
+    assert.equal(passed, 0)
+    assert.equal((await readAll(await sourceOf(history, { after: 21 }))).positions.length, 19)
+  })
+
+  test(`a place in a history is gone on from only where the event is still there, ${how}`, async (t) => {
+    const history = await historyOf(t, 40)
+    const { events } = await readAll(await sourceOf(history))
+    const token = events[9]!.token
+    const writer = await openHistoryWriter({ history, exchange: 'orders' })
+    const options = { type: 'common', id: 'late', data: { n: 0 } }
+    const message = toMessage(options, { exchange: 'orders', source: '/s' })
+    await writer.append({ events: [{ ...attributesOf(message), message }], fences: [] })
+    await writer.close()
+    const rest = await readAll(await sourceOf(history), token)
+    assert.deepEqual(rest.positions, numbers(40).slice(10), 'it ends where the first run would have')
+    const refused = (from: string, place: string, reason: RegExp) =>
+      assert.rejects(
+        sourceOf(from).then((source) => readAll(source, place)),
+        {
+          code: 'REPLAY_CHECKPOINT_FOREIGN',
+          message: reason,
+        },
+      )
+    const shorter = await historyOf(t, 20)
+    await refused(shorter, token, /ends before position 40.*positions 1 to 20 now/)
+    await refused(shorter, events[29]!.token, /has no position 30 any more.*positions 1 to 20 now/)
+    await refused(history, token.replace(/^10 /, '9 '), /another event at position 9 /)
+    await refused(history, '10', /older version/)
+    await using keeper = await openHistoryKeeper({ history })
+    await keeper.prune({ keepEvents: 25 })
+    await refused(history, token, /has no position 10 any more.*positions 17 to 41 now/)
+  })
+}
+
+function numbers(count: number): number[] {
+  return Array.from({ length: count }, (_, at) => at + 1)
+}
