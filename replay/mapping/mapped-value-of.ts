@@ -20,8 +20,9 @@ function natural(raw: Raw): MappedValue {
 /** A number of JSON, with every digit of it. */
 function numeric(value: number, raw: Raw): MappedValue {
   if (Number.isSafeInteger(value)) return { type: 'integer', value }
-  // Of 15 digits none is lost.
-  if (Number.isFinite(value) && String(value).length <= 16) return { type: 'number', value }
+  // Of 15 digits none is lost; a whole number has no point among its 16 characters.
+  const isShort = Number.isFinite(value) && !Number.isInteger(value) && String(value).length <= 16
+  if (isShort) return { type: 'number', value }
   const text = raw.text()
   if (/^-?\d+$/.test(text)) return { type: 'integer', value: BigInt(text) }
   return String(value) === text ? { type: 'number', value } : { type: 'decimal', value: text }

@@ -117,6 +117,7 @@ for (const [type, json, expected] of types) {
 const natural: [json: string, expected: unknown][] = [
   ['1', { type: 'integer', value: 1 }],
   ['1.5', { type: 'number', value: 1.5 }],
+  ['9007199254740993', { type: 'integer', value: 9007199254740993n }],
   ['0.12345678901234567890', { type: 'decimal', value: '0.12345678901234567890' }],
   ['-9007199254740993', { type: 'integer', value: -9007199254740993n }],
   ['1e999', { type: 'decimal', value: '1e999' }],
