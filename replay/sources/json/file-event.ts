@@ -1,9 +1,7 @@
 /** Events of a file: what was read of it, and where. */
-import { withJsonData, withJsonDataText } from '../../../events/index.ts'
 import { ReplayError } from '../../errors.ts'
-import { type EventAttributes, eventAttributes } from '../../event-attributes.ts'
-import type { ReplayEvent } from '../../replay-event.ts'
 import type { FailedLine } from '../../run/failure-line.ts'
+import { TextEvent } from '../../text-event.ts'
 
 /** Where an event stands in its file. */
 export interface FilePlace {
@@ -25,20 +23,13 @@ export interface EventFile {
   tokenOf(event: FileEvent): string
 }
 
-export class FileEvent implements ReplayEvent {
-  readonly text: string
+export class FileEvent extends TextEvent {
   readonly at: FilePlace
-  #json: unknown
-  /** What is in base64 has been looked at. */
-  #isDecoded = false
-  #jsonText: string | undefined
-  #attributes: EventAttributes | undefined
 
   /** @param json - Of the text; undefined where it has not been parsed. */
   constructor(text: string, json: unknown, at: FilePlace) {
-    this.text = text
+    super(text, json)
     this.at = at
-    this.#json = json
   }
 
   get position(): number {
@@ -56,37 +47,6 @@ export class FileEvent implements ReplayEvent {
 
   get token(): string {
     return this.at.file.tokenOf(this)
-  }
-
-  get json(): unknown {
-    if (!this.#isDecoded) {
-      // No JSON is undefined.
-      this.#json = withJsonData(this.#json === undefined ? this.parse() : this.#json)
-      this.#isDecoded = true
-    }
-    return this.#json
-  }
-
-  get jsonText(): string {
-    this.#jsonText ??= withJsonDataText(this.text)
-    return this.#jsonText
-  }
-
-  get attributes(): EventAttributes {
-    this.#attributes ??= eventAttributes(this.json)
-    return this.#attributes
-  }
-
-  protected parse(): unknown {
-    try {
-      return JSON.parse(this.text)
-    } catch (cause) {
-      throw new ReplayError(
-        'REPLAY_EVENT_UNREADABLE',
-        `${this.place} is no JSON: ${(cause as Error).message}`,
-        { cause },
-      )
-    }
   }
 }
 
