@@ -399,8 +399,9 @@ test('a round is as large as is acted on in about a second', async () => {
   const stop = new AbortController()
   const slow = recordingAction({
     answer: async (id) => {
-      await new Promise((resolve) => setTimeout(resolve, 20))
-      if (id === '30') stop.abort()
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      // The first two are begun before anything is known.
+      if (id === '60') stop.abort()
       return 'done'
     },
   })
@@ -409,5 +410,5 @@ test('a round is as large as is acted on in about a second', async () => {
     rules: [{ name: 'r', action: slow }],
     signal: stop.signal,
   })
-  assert.ok(slow.done.length <= 100, `${slow.done.length}`)
+  assert.ok(slow.done.length <= 200, `${slow.done.length}`)
 })
