@@ -259,6 +259,24 @@ test('messages without identity are not doubled by a connection that is cut agai
   assert.deepEqual(bodiesOf(await recorded(place)), bodies)
 })
 
+test('what waits for its batch when the connection is cut is not written, since it comes again', async (t) => {
+  const place = await newExchange(t)
+  const proxy = await startProxy(t, place.url)
+  const options = { ...optionsOf(place), broker: proxy.url, batchMax: 3, batchWaitMs: 60_000 }
+  await using recorder = startRecorder(options)
+  await recorder.started()
+  const channel = await plainChannel(t, place.url)
+  const publish = async (body: string) =>
+    await plainPublish(channel, place.exchange, { body: Buffer.from(body) })
+  await publish('one')
+  await until('it waits', () => recorder.status.held === 1)
+  proxy.cut()
+  await until('it is back', () => recorder.status.reconnects > 0)
+  for (const body of ['two', 'three']) await publish(body)
+  await until('the batch is recorded', () => recorder.status.recorded >= 3)
+  assert.deepEqual(bodiesOf(await recorded(place)), ['one', 'two', 'three'])
+})
+
 test('two identical messages without identity are two events', async (t) => {
   const place = await newExchange(t)
   await using recorder = startRecorder(optionsOf(place))

@@ -134,7 +134,8 @@ function resolveOptions({
   }
 }
 
-const batchWaitMs = 5
+/** A queue that waits to be adopted fills its batches at once; a wait is for its end. */
+const batchWaitMs = 50
 const pauseMs = 250
 const retryMsMin = 100
 const retryMsMax = 5_000
@@ -271,7 +272,8 @@ class RunningAdoption implements Adoption {
         const pause = setTimeout(wake, pauseMs)
         await intake.ready()
         clearTimeout(pause)
-        const cut = intake.cut()
+        // What came by a channel that is gone comes again, and could not be acknowledged.
+        const cut = channel.isOpen ? intake.cut() : undefined
         if (cut !== undefined && !(await this.#append(writer, { cut, channel }))) break
         isAtEnd = channel.isOpen && (await this.#source.isAtEnd(cut))
       }

@@ -322,9 +322,9 @@ class QueueRecorder implements Recorder {
       this.#markStarted()
       while (channel.isOpen && !this.#stop.signal.aborted) {
         await intake.ready()
-        const cut = intake.cut()
-        if (cut === undefined) continue
-        await this.#append(cut, { writer, channel, inHand })
+        // What came by a channel that is gone comes again, and could not be acknowledged.
+        const cut = channel.isOpen ? intake.cut() : undefined
+        if (cut !== undefined) await this.#append(cut, { writer, channel, inHand })
       }
     } finally {
       this.#stop.signal.removeEventListener('abort', wake)
