@@ -124,20 +124,9 @@ class FilesAction implements Action<OutputLine> {
   }
 
   async open({ state }: { readonly state: unknown }): Promise<void> {
-    const { path, packing, overwrite, folder } = this.#options
+    const { path, packing, overwrite } = this.#options
     await packing?.open()
-    try {
-      this.#output.open(state)
-    } catch (cause) {
-      if (cause instanceof ReplayError) throw cause
-      throw new ReplayError(
-        'REPLAY_ACTION_UNAVAILABLE',
-        `${folder} cannot be written to: ${(cause as Error).message}`,
-        {
-          cause,
-        },
-      )
-    }
+    await this.#told(() => this.#output.open(state))
     const isNew = state === undefined || state === null
     if (path.constant !== undefined && isNew && !overwrite && this.#output.isThere(path.constant)) {
       throw new ReplayError(
@@ -152,14 +141,29 @@ class FilesAction implements Action<OutputLine> {
   }
 
   async state(): Promise<unknown> {
-    return await this.#output.state()
+    return await this.#told(() => this.#output.state())
   }
 
   async finish(): Promise<void> {
-    await this.#output.finish()
+    await this.#told(() => this.#output.finish())
   }
 
   async close(): Promise<void> {
-    this.#output.close()
+    await this.#told(() => this.#output.close())
+  }
+
+  /** What the disk refuses outside of a batch is the folder's fault, and no event's. */
+  async #told<Value>(work: () => Value | Promise<Value>): Promise<Value> {
+    try {
+      return await work()
+    } catch (cause) {
+      const { code, message } = cause as NodeJS.ErrnoException
+      if (cause instanceof ReplayError || code === undefined) throw cause
+      throw new ReplayError(
+        'REPLAY_ACTION_UNAVAILABLE',
+        `${this.#options.folder} cannot be written to: ${message}. Mend its rights or its disk, or write elsewhere`,
+        { cause },
+      )
+    }
   }
 }

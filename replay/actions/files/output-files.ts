@@ -6,7 +6,16 @@
  * killed. Parts that are packed, gzip and Parquet, are journals until they are full; a journal goes once two
  * checkpoints have come behind it, since a killed run may go on from the one before.
  */
-import { existsSync, lstatSync, mkdirSync, realpathSync, rmSync, truncateSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmdirSync,
+  rmSync,
+  truncateSync,
+} from 'node:fs'
 import { basename, dirname, join, sep } from 'node:path'
 import { ActionFailure, type Outcome } from '../../action.ts'
 import { ReplayError } from '../../errors.ts'
@@ -67,11 +76,17 @@ export class OutputFiles {
     this.#list = new MadeList(join(options.folder, options.listName), this.#pool)
   }
 
-  /** Takes away, or cuts off, what an earlier process of the run has written behind a state. */
+  /**
+   * Takes away, or cuts off, what an earlier process of the run has written behind a state.
+   *
+   * @throws What the file system does where the folder cannot be written to.
+   */
   open(state: unknown): void {
     const { template, folder } = this.#options
     const files = filesOf(state, template)
     mkdirSync(folder, { recursive: true })
+    // Else each event would fail at it, one by one. Its mode alone does not say it.
+    rmdirSync(mkdtempSync(join(folder, '.backstory-')))
     const kept = new Set(files.flatMap(({ path, part }) => this.#names(path, part)))
     for (const name of this.#list.read()) if (!kept.has(name)) this.#remove(name)
     this.#ignoresCase = ignoresCase(folder)
@@ -92,7 +107,8 @@ export class OutputFiles {
   /**
    * Adds lines to their files, in their order: all of them or, where one cannot be, those before it.
    *
-   * @throws ActionFailure where the disk does not take them: none is added.
+   * @throws ActionFailure where the disk does not take them: none is added. ReplayError `REPLAY_ACTION_UNAVAILABLE`
+   *   where a part of them cannot be taken back either.
    */
   add(lines: readonly OutputLine[]): readonly Outcome[] | undefined {
     const changed = new Map<string, OutputFile>()
@@ -246,9 +262,24 @@ export class OutputFiles {
         this.#pool.write(join(folder, addition.name), Buffer.from(addition.lines.join('')), addition.at)
       }
     } catch (error) {
+      const failure = failureOf(error)
+      this.#takeBack(written, begun, failure)
+      throw failure
+    }
+  }
+
+  /** @throws ReplayError `REPLAY_ACTION_UNAVAILABLE` where it stays: a run that goes on from its checkpoint cuts it off. */
+  #takeBack(written: readonly Addition[], begun: readonly string[], failure: ActionFailure): void {
+    const { folder } = this.#options
+    try {
       for (const { name, at } of written) truncateSync(join(folder, name), at)
       for (const name of begun) this.#remove(name)
-      throw failureOf(error)
+    } catch {
+      throw new ReplayError(
+        'REPLAY_ACTION_UNAVAILABLE',
+        `${folder} took a part of what was to be written, and does not let go of it: ${failure.message}. Mend its rights or its disk, then --resume`,
+        { cause: failure },
+      )
     }
   }
 
