@@ -1,6 +1,6 @@
 /** A history in a PostgreSQL database by its address: the database's URL, where need be with `?exchange=`. */
 import { HistoryError } from '../errors.ts'
-import { shownAddress } from './postgres.ts'
+import { requirePostgresUrl, shownAddress } from './postgres.ts'
 
 export interface HistoryAddress {
   /** Of the database. */
@@ -11,7 +11,7 @@ export interface HistoryAddress {
 
 /**
  * @param options.exchange - Where given, the history must be this exchange's.
- * @throws HistoryError `HISTORY_FOREIGN` where the address names another exchange.
+ * @throws TypeError where it is no URL. HistoryError `HISTORY_FOREIGN` where it names another exchange.
  */
 export function historyAddress({
   history,
@@ -20,8 +20,7 @@ export function historyAddress({
   history: string
   exchange?: string | undefined
 }): HistoryAddress {
-  // What is no URL is told when it is opened.
-  if (!URL.canParse(history)) return { url: history, exchange }
+  requirePostgresUrl(history)
   const url = new URL(history)
   const named = url.searchParams.get('exchange')
   if (named === null) return { url: history, exchange }

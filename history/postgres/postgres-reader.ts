@@ -48,7 +48,7 @@ const pageLimit = 500
 /**
  * @param options.history - The database's URL; `?exchange=` chooses one of its histories.
  * @param options.exchange - Which of its histories; may be left out where it is the only one.
- * @throws Each method: HistoryError `HISTORY_NOT_FOUND` while there is none; `HISTORY_AMBIGUOUS`,
+ * @throws TypeError where the address is no URL. Each method: HistoryError `HISTORY_NOT_FOUND` while there is none; `HISTORY_AMBIGUOUS`,
  *   `HISTORY_CORRUPT`, `HISTORY_FOREIGN`, `HISTORY_TOO_NEW`, `HISTORY_UNAVAILABLE`,
  *   `HISTORY_DRIVER_MISSING`; `HISTORY_CLOSED` after `close()`.
  */

@@ -17,6 +17,14 @@ export function isPostgresUrl(address: string): boolean {
   return /^postgres(ql)?:\/\//i.test(address)
 }
 
+/** @throws TypeError, without the address: a password that is not escaped may be anywhere in it. */
+export function requirePostgresUrl(address: string): void {
+  if (isPostgresUrl(address) && URL.canParse(address)) return
+  throw new TypeError(
+    'Expected a URL such as postgres://user:password@host:5432/database; escape what is in a password (/ as %2F, @ as %40)',
+  )
+}
+
 /** The address as it may be shown: without user, password and options, where it is one of PostgreSQL. */
 export function shownAddress(address: string): string {
   if (!isPostgresUrl(address)) return address
@@ -49,9 +57,7 @@ export async function openPostgres(
   url: string,
   { name, pipeline = false, queryTimeoutMs = 0 }: PostgresOptions,
 ): Promise<PostgresClient> {
-  if (!isPostgresUrl(url) || !URL.canParse(url)) {
-    throw new TypeError('Expected a URL such as postgres://user:password@host:5432/database')
-  }
+  requirePostgresUrl(url)
   const Driver = await loadDriver()
   const socket = new Socket()
   const config: ClientConfig = {

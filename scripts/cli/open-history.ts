@@ -2,10 +2,12 @@
 import { existsSync } from 'node:fs'
 import type { HistoryReader } from '../../history/index.ts'
 import type { Cli } from './cli.ts'
+import { usageError } from './errors.ts'
 
 /**
  * @param options.history - As typed.
  * @param options.exchange - Where given, the history must be this exchange's.
+ * @throws CliError `CLI_USAGE` for the URL of a feed that is none.
  */
 export async function withHistory<Result>(
   cli: Cli,
@@ -29,7 +31,12 @@ export async function openReader(
   const address = await placeOf(typed, exchange)
   const { openHistory, isFeedUrl } = await import('../../history/index.ts')
   const token = isFeedUrl(address) ? await cli.historyToken() : undefined
-  return openHistory({ history: address, exchange, token })
+  try {
+    return openHistory({ history: address, exchange, token })
+  } catch (error) {
+    if (error instanceof TypeError) throw usageError(error.message)
+    throw error
+  }
 }
 
 /** The history of a partition is beside where that of its whole exchange would be; or it was named itself. */

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { inspect } from 'node:util'
 import { defineConfig } from './config.ts'
+import { exitCodeOf } from './errors.ts'
 import { tempFolder } from './run-cli.fixture.ts'
 import { brokerSetting, historySetting, managementSetting } from './settings.ts'
 
@@ -111,4 +113,22 @@ test('the management API is the one of the option, else of the environment, and 
   assert.equal(managementSetting('http://from-option', { env }), 'http://from-option')
   assert.equal(managementSetting(undefined, { env }), 'http://from-environment')
   assert.equal(managementSetting(undefined, { env: { BACKSTORY_BROKER: 'amqp://host' } }), undefined)
+})
+
+test('a history whose URL is none is refused without the password in it', async () => {
+  for (const [history, shown] of [
+    ['postgresql://u:hunter/2@h/db', /history postgresql:\/\/… cannot/],
+    ['https://u:hunter/2@h/exchanges/a', /history https:\/\/… cannot/],
+  ] as const) {
+    for (const source of [
+      { option: history, env: {} },
+      { option: undefined, env: { BACKSTORY_HISTORY: history } },
+    ]) {
+      await assert.rejects(historySetting(source.option, { cwd: '/', env: source.env }), (error: Error) => {
+        assert.match(error.message, shown)
+        assert.doesNotMatch(inspect(error), /hunter/)
+        return exitCodeOf(error) === 2
+      })
+    }
+  }
 })

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type BackstoryConfig, checkConfig } from './config.ts'
-import { CliError } from './errors.ts'
+import { CliError, usageError } from './errors.ts'
 import type { Io } from './io.ts'
 import { loadModule } from './load-module.ts'
 
@@ -37,7 +37,7 @@ export async function brokerSetting(
   return { value: [(await developmentBroker(source)) ?? defaultBroker], origin: 'default' }
 }
 
-/** The history's absolute path, or its URL. @throws as `brokerSetting` does. */
+/** The history's absolute path, or its URL. @throws as `brokerSetting` does; CliError `CLI_USAGE` for a URL that is none. */
 export async function historySetting(
   option: string | undefined,
   source: SettingsSource,
@@ -51,8 +51,14 @@ export async function historySetting(
   return { value: resolve(cwd, defaultHistory), origin: 'default' }
 }
 
+/** @throws CliError `CLI_USAGE`, without the address: a password that is not escaped may be anywhere in it. */
 function placeOf(history: string, cwd: string): string {
-  return /^[a-z]{2,}:\/\//i.test(history) ? history : resolve(cwd, history)
+  const [scheme] = /^[a-z]{2,}:\/\//i.exec(history) ?? []
+  if (scheme === undefined) return resolve(cwd, history)
+  if (URL.canParse(history)) return history
+  throw usageError(
+    `The history ${scheme}… cannot be read as a URL; escape what is in its password (/ as %2F, @ as %40)`,
+  )
 }
 
 /**
