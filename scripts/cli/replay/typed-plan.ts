@@ -165,20 +165,30 @@ function addressOf(option: string, address: string, assignments: readonly string
   for (const assignment of assignments) {
     const at = assignment.indexOf('=')
     if (at < 1) throw usageError(`--${option} must be NAME=VALUE, not ${assignment}`, { hint })
-    assign(options, assignment.slice(0, at).split('.'), optionValue(assignment.slice(at + 1)))
+    const name = assignment.slice(0, at)
+    if (!assign(options, name.split('.'), optionValue(assignment.slice(at + 1))))
+      throw usageError(`--${option} ${name} is given twice; several values are a list: ${name}='["a","b"]'`, {
+        hint,
+      })
   }
   return { ...options, address }
 }
 
-function assign(into: Record<string, unknown>, [name, ...rest]: readonly string[], value: unknown): void {
+/** @returns false where there is a value already. */
+function assign(
+  into: Record<string, unknown>,
+  [name = '', ...rest]: readonly string[],
+  value: unknown,
+): boolean {
+  const isThere = Object.hasOwn(into, name)
   if (rest.length === 0) {
-    into[name!] = value
-    return
+    if (!isThere) into[name] = value
+    return !isThere
   }
-  const inner = Object.hasOwn(into, name!) ? into[name!] : {}
-  const object = typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>) : {}
-  into[name!] = object
-  assign(object, rest, value)
+  if (!isThere) into[name] = {}
+  const inner = into[name]
+  if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return false
+  return assign(inner as Record<string, unknown>, rest, value)
 }
 
 function optionValue(text: string): unknown {
