@@ -1,6 +1,7 @@
 /** What a replay is asked to do. */
 import type { Logger } from '../events/index.ts'
 import type { ReplayEvent } from './replay-event.ts'
+import type { ReplayReport } from './report/report.ts'
 import type { Rule } from './rule.ts'
 import type { Retries } from './run/retry-policy.ts'
 import type { Order } from './run/rule-run.ts'
@@ -38,6 +39,10 @@ export interface ReplayOptions {
   /** Ends it in good order, after the round in hand. What waits to be tried again is left to the next process. */
   readonly signal?: AbortSignal
   readonly logger?: Logger
+  /** Called once source and actions are open, before the first event is read. */
+  onStart?(): void
+  /** Called before a run that began throws: with what it had done until then. */
+  onError?(report: ReplayReport): void
   /** Called after each round. */
   onProgress?(progress: ReplayProgress): void
 }

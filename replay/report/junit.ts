@@ -43,17 +43,18 @@ export function junitXml(report: ReplayReport): string {
 }
 
 function runSuite(report: ReplayReport): Suite {
-  const { run, pass, source, read, picked, unreadable, checksum, ended, failed, causes } = report
+  const { run, pass, source, read, picked, unreadable, checksum, ended, error, failed, causes } = report
   const reasons = {
     interrupted: 'It was told to end',
     'too-many-failures': 'Too many events failed',
+    error: error?.message,
   } as const
   const end: Problem | undefined =
     ended === 'done'
       ? undefined
       : {
           as: 'error',
-          type: ended,
+          type: error?.code ?? ended,
           message: `${reasons[ended]}, after ${read} events`,
           lines: [`${failed} of ${picked} events failed`],
         }

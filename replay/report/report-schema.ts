@@ -91,7 +91,8 @@ export const reportSchema = {
         ...count,
       },
       dryRun: flag,
-      ended: { enum: ['done', 'interrupted', 'too-many-failures'] },
+      ended: { enum: ['done', 'interrupted', 'too-many-failures', 'error'] },
+      error: { description: 'What ended a run that threw', ...object({ code: text, message: text }, 'code') },
       startedAt: moment,
       endedAt: moment,
       seconds: {
@@ -119,8 +120,13 @@ export const reportSchema = {
       eventsPerSecond: number,
       bytes: { description: 'Of the source, read by the last process', ...count },
       peakMemoryBytes: count,
-      exitCode: { description: '0 all done, 1 some failed, 6 too many failed, 130 told to end', ...count },
+      exitCode: {
+        description:
+          '0 all done, 1 some failed, 6 too many failed, 130 told to end; that of the command where it threw',
+        ...count,
+      },
     },
+    'error',
     'first',
     'last',
   ),

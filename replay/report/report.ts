@@ -4,7 +4,8 @@ import type { Order } from '../run/rule-run.ts'
 import type { RunOptions } from '../run/run-options.ts'
 import type { CauseTally, EventMark, RuleTally, TallyState } from '../run/tally.ts'
 
-export type Ended = 'done' | 'interrupted' | 'too-many-failures'
+/** `error`: it was thrown out of the run, which may go on. */
+export type Ended = 'done' | 'interrupted' | 'too-many-failures' | 'error'
 
 export interface ReplayReport {
   readonly run: string
@@ -12,6 +13,8 @@ export interface ReplayReport {
   readonly pass: number
   readonly dryRun: boolean
   readonly ended: Ended
+  /** What a run was ended by that threw. */
+  readonly error: { readonly code: string | undefined; readonly message: string } | undefined
   readonly startedAt: string
   readonly endedAt: string
   /** Of all processes that worked on it, without the time between them. */
@@ -43,7 +46,13 @@ export interface ReplayReport {
 
 export function reportOf(
   { run, source, order, dryRun, checkpoints }: RunOptions,
-  { ended, startedAt, tally, bytes }: { ended: Ended; startedAt: Date; tally: TallyState; bytes: number },
+  {
+    ended,
+    error,
+    startedAt,
+    tally,
+    bytes,
+  }: { ended: Ended; error?: unknown; startedAt: Date; tally: TallyState; bytes: number },
 ): ReplayReport {
   const { read, picked, unreadable, failedEvents, seconds, first, last, checksum, rules, causes } = tally
   return {
@@ -51,6 +60,7 @@ export function reportOf(
     pass: checkpoints?.pass ?? 1,
     dryRun,
     ended,
+    error: ended === 'error' ? toldError(error) : undefined,
     startedAt: startedAt.toISOString(),
     endedAt: new Date().toISOString(),
     seconds,
@@ -73,9 +83,14 @@ export function reportOf(
   }
 }
 
-/** 0 all done, 1 some failed, 6 ended early by failures, 130 told to end. */
+function toldError(error: unknown): ReplayReport['error'] {
+  const { code, message = String(error) } = (error ?? {}) as { code?: unknown; message?: string }
+  return { code: typeof code === 'string' ? code : undefined, message }
+}
+
+/** 0 all done, 1 some failed, 6 ended early by failures or an error, 130 told to end. */
 function exitCodeOf(ended: Ended, failed: number): number {
-  if (ended === 'too-many-failures') return 6
+  if (ended === 'too-many-failures' || ended === 'error') return 6
   if (ended === 'interrupted') return 130
   return failed > 0 ? 1 : 0
 }

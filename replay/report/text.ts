@@ -31,10 +31,16 @@ export function reportText(report: ReplayReport, { next = {} }: ReportTextOption
 
 function head(report: ReplayReport): string[] {
   const { run, pass, dryRun, ended, source, order, read, picked, unreadable, failed } = report
-  const ends = { done: 'done', interrupted: 'told to end', 'too-many-failures': 'too many failures' }
+  const ends = {
+    done: 'done',
+    interrupted: 'told to end',
+    'too-many-failures': 'too many failures',
+    error: 'by an error',
+  }
   return pairs({
     run: pass === 1 ? run : `${run}, pass ${pass}`,
     ended: dryRun ? `${ends[ended]}; a dry run: nothing was written` : ends[ended],
+    error: report.error && visible(report.error.message),
     source,
     order,
     read: `${events(read)}, ${bytes(report.bytes)}`,

@@ -76,7 +76,7 @@ export class Run {
 
   /** @param from.actions - States of the actions: of `state`, or of the end of the pass before. */
   async go({ state, actions: kept }: StateToGoOnFrom): Promise<ReplayReport> {
-    const { source, rules, dryRun, checkpoints } = this.#options
+    const { source, rules, dryRun, checkpoints, onStart, onError } = this.#options
     const actions = dryRun ? [] : rules.map(({ action }) => action)
     const closeAll = () => Promise.allSettled([source, ...actions].map(async (one) => await one.close()))
     try {
@@ -86,17 +86,23 @@ export class Run {
       if (!dryRun) {
         checkpoints?.folder.openFailures({ pass: checkpoints.pass ?? 1, bytes: state?.failureBytes ?? 0 })
       }
+      onStart?.()
       const ended = await this.#rounds(state?.token)
-      const { tally, bytes } = { tally: this.#tally.state, bytes: this.#bytes }
-      const report = reportOf(this.#options, { ended, startedAt: this.#startedAt, tally, bytes })
+      const report = this.#report({ ended })
       const failed = (await closeAll()).find(({ status }) => status === 'rejected')
       if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
       return report
     } catch (error) {
       // What went wrong first is what is told. Closing again does nothing.
       await closeAll()
+      onError?.(this.#report({ ended: 'error', error }))
       throw error
     }
+  }
+
+  #report(end: { ended: Ended; error?: unknown }): ReplayReport {
+    const { state: tally } = this.#tally
+    return reportOf(this.#options, { ...end, startedAt: this.#startedAt, tally, bytes: this.#bytes })
   }
 
   async #rounds(after: string | undefined): Promise<Ended> {

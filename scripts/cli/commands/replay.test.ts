@@ -190,6 +190,7 @@ test('what is not on this machine wants --yes where nobody is there to ask', asy
 test('what cannot be is refused in one line that says what to do, with 2', async (t) => {
   const { cwd, run, runs } = await place(t)
   writeFileSync(join(cwd, 'plan.yaml'), 'from: history\nrules: [{ to: print, when: {} }]\n')
+  const printed = ['--from', 'history', '--to', 'print']
   for (const [args, told] of [
     [[], /Give --from and --to/],
     [['--from', 'history'], /Give --from and --to/],
@@ -204,6 +205,10 @@ test('what cannot be is refused in one line that says what to do, with 2', async
     [['--plan', 'plan.yaml', '--from', 'history'], /leave out --from/],
     [['--from', 'history', '--to', ['postgres://$', '{NOT_SET}/db'].join('')], /NOT_SET/],
     [['--resume', 'last'], /has no run last/],
+    [['--from', 'postgresql://u:a/b@h/db', '--to', 'print'], /from: Expected a URL .* escape/],
+    [[...printed, '--to-option', 'a.b=1', '--to-option', 'a.b=2'], /--to-option a\.b is given twice/],
+    [[...printed, '--to-option', 'a=1', '--to-option', 'a.b=2'], /--to-option a\.b is given twice/],
+    [[...printed, '--from-option', 'types=a', '--from-option', 'types=b'], /types='\["a","b"\]'/],
   ] as const) {
     const { code, stderr } = await run([...args])
     assert.equal(code, 2, `${args.join(' ')}: ${stderr}`)
@@ -282,6 +287,44 @@ test('a place that cannot be written is refused before anything is done', async 
   }
   assert.deepEqual(kept(), [])
   assert.ok(existsSync(cwd))
+})
+
+test('a run that cannot begin says nothing of going on; its reports have the error and the exit code', async (t) => {
+  const cwd = tempFolder(t)
+  const args = ['replay', '--from', 'history', '--to', 'print', '--report', 'r.json', '--report', 'r.xml']
+  const { code, stderr } = await runCli(args, { cwd })
+  assert.equal(code, 4)
+  assert.match(stderr, /^HISTORY_NOT_FOUND: [^\n]*\n$/)
+  const { ended, error, exitCode, read } = JSON.parse(readFileSync(join(cwd, 'r.json'), 'utf8'))
+  assert.deepEqual([ended, error.code, exitCode, read], ['error', 'HISTORY_NOT_FOUND', 4, 0])
+  assert.match(
+    readFileSync(join(cwd, 'r.xml'), 'utf8'),
+    /<error message="[^"]* does not exist.* type="HISTORY_NOT_FOUND"/,
+  )
+})
+
+test('a run that breaks reports what it had done', async (t) => {
+  const { cwd, run } = await place(t)
+  const breaking = keeper.replace(
+    'if (bad.includes(id))',
+    "if (id === 'o-15') throw new Error('broken'); if (bad.includes(id))",
+  )
+  writeFileSync(join(cwd, 'keep.ts'), breaking)
+  const { code, stderr } = await run([
+    '--from',
+    'history',
+    '--to',
+    './keep.ts',
+    '--report',
+    'r.json',
+    '--rate',
+    '1000',
+  ])
+  assert.equal(code, 70)
+  assert.match(stderr, /^Run \S+ Where it is killed: /)
+  const { ended, error, exitCode, rules } = JSON.parse(readFileSync(join(cwd, 'r.json'), 'utf8'))
+  assert.deepEqual([ended, error, exitCode], ['error', { message: 'broken' }, 70])
+  assert.ok(rules[0].acted >= 10)
 })
 
 test('a retry can be looked at before it is done', async (t) => {

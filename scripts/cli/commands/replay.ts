@@ -7,7 +7,7 @@ import { exitCodeOf } from '../errors.ts'
 import { type ChosenRun, chooseRun } from '../replay/chosen-run.ts'
 import { listPlugins } from '../replay/list-plugins.ts'
 import { pluginContext, pluginLoader } from '../replay/plugin-context.ts'
-import { requireReportFiles, tellReport } from '../replay/tell-report.ts'
+import { requireReportFiles, tellReport, writeReport } from '../replay/tell-report.ts'
 import { planOptions } from '../replay/typed-plan.ts'
 
 const hint = 'backstory replay --help'
@@ -77,8 +77,20 @@ async function carryOutAndTell(
   try {
     // A process that is killed says nothing any more.
     const { 'go on': goOn } = nextSteps({ ended: 'interrupted' }, { run, runs })
-    if (folder !== undefined) cli.say(`Run ${run}. Where it is killed: ${goOn}`)
-    const report = await carryOut(cli, { chosen, opened, folder, dryRun }).catch(async (error: unknown) => {
+    const onStart = () => {
+      if (folder !== undefined) cli.say(`Run ${run}. Where it is killed: ${goOn}`)
+    }
+    let broken: ReplayReport | undefined
+    const onError = (report: ReplayReport) => {
+      broken = report
+    }
+    const work = { chosen, opened, folder, dryRun, onStart, onError }
+    const report = await carryOut(cli, work).catch(async (error: unknown) => {
+      // What broke the run is what is told, whether the report can be written or not.
+      if (broken !== undefined)
+        await writeReport(cli, { ...broken, exitCode: exitCodeOf(error) }, files).catch(
+          ({ message }: Error) => cli.say(message),
+        )
       const hasBegun = (await folder?.state()) !== undefined
       if (hasBegun && !isRefusal(error)) cli.say(`To go on: ${goOn}`)
       // Nothing is left to go on with.
@@ -112,7 +124,16 @@ async function carryOut(
     opened: { source, rules, keyOf },
     folder,
     dryRun,
-  }: { chosen: ChosenRun; opened: OpenedPlan; folder: RunFolder | undefined; dryRun: boolean },
+    onStart,
+    onError,
+  }: {
+    chosen: ChosenRun
+    opened: OpenedPlan
+    folder: RunFolder | undefined
+    dryRun: boolean
+    onStart(): void
+    onError(report: ReplayReport): void
+  },
 ): Promise<ReplayReport> {
   const { planFingerprint, replay } = await import('../../../replay/index.ts')
   const { order, concurrency, rate, speed, retries, maxErrors } = plan
@@ -125,6 +146,8 @@ async function carryOut(
       dryRun,
       signal: cli.stopSignal(),
       logger: cli.logger,
+      onStart,
+      onError,
       onProgress: progress.onProgress,
       ...(keyOf && { keyOf }),
       ...(order && { order }),

@@ -37,11 +37,8 @@ export async function tellReport(
   report: ReplayReport,
   { json, files, next }: { json: boolean; files: readonly string[]; next: Readonly<Record<string, string>> },
 ): Promise<void> {
-  const { junitXml, reportText } = await import('../../../replay/index.ts')
-  for (const file of files) {
-    const text = file.endsWith('.xml') ? junitXml(report) : `${JSON.stringify(report, undefined, 2)}\n`
-    await write(cli.path(file), text)
-  }
+  const { reportText } = await import('../../../replay/index.ts')
+  await writeReport(cli, report, files)
   const printsEvents = !report.dryRun && report.rules.some(({ action }) => action === 'print')
   if (json && !printsEvents) await cli.output.json(report)
   else if (json) cli.say(JSON.stringify(report))
@@ -51,12 +48,16 @@ export async function tellReport(
   if (json) for (const [what, command] of Object.entries(next)) cli.say(`To ${what}: ${command}`)
 }
 
-async function write(path: string, text: string): Promise<void> {
-  try {
-    await writeFile(path, text)
-  } catch (cause) {
-    throw new CliError('CLI_FILE_UNREADABLE', `The report cannot be written: ${(cause as Error).message}`, {
-      cause,
-    })
+/** In the files that were asked for. @throws CliError `CLI_FILE_UNREADABLE`. */
+export async function writeReport(cli: Cli, report: ReplayReport, files: readonly string[]): Promise<void> {
+  const { junitXml } = await import('../../../replay/index.ts')
+  for (const file of files) {
+    const text = file.endsWith('.xml') ? junitXml(report) : `${JSON.stringify(report, undefined, 2)}\n`
+    try {
+      await writeFile(cli.path(file), text)
+    } catch (cause) {
+      const message = `The report cannot be written: ${(cause as Error).message}`
+      throw new CliError('CLI_FILE_UNREADABLE', message, { cause })
+    }
   }
 }
