@@ -1,7 +1,6 @@
 /** What came of a replay: the same for a dry run, of which it says what would have been done. */
 
 import type { Order } from '../run/rule-run.ts'
-import type { RunOptions } from '../run/run-options.ts'
 import type { CauseTally, EventMark, RuleTally, TallyState } from '../run/tally.ts'
 
 /** `error`: it was thrown out of the run, which may go on. */
@@ -44,8 +43,16 @@ export interface ReplayReport {
   readonly exitCode: number
 }
 
+export interface ReportedRun {
+  readonly run: string
+  readonly source: { readonly name: string }
+  readonly order: Order
+  readonly dryRun: boolean
+  readonly checkpoints?: { readonly pass?: number }
+}
+
 export function reportOf(
-  { run, source, order, dryRun, checkpoints }: RunOptions,
+  { run, source, order, dryRun, checkpoints }: ReportedRun,
   {
     ended,
     error,
