@@ -8,7 +8,7 @@ import { ActionFailure } from './action.ts'
 import { ReplayError } from './errors.ts'
 import { listSource, ordersOf, recordingAction } from './replay.fixture.ts'
 import { replay } from './replay.ts'
-import type { ReplayOptions } from './replay-options.ts'
+import type { ReplayOptions, ReplayProgress } from './replay-options.ts'
 import { readFailureLine } from './run/failure-line.ts'
 import { RunFolder } from './run/run-folder.ts'
 
@@ -411,4 +411,22 @@ test('a round is as large as is acted on in about a second', async () => {
     signal: stop.signal,
   })
   assert.ok(slow.done.length <= 200, `${slow.done.length}`)
+})
+
+test('progress tells the bytes of what is done with, not those of a page that was read', async () => {
+  const told: [done: number, bytes: number][] = []
+  const source = listSource(ordersOf(100, { keys: 1 }), { pageEvents: 50 })
+  const { read } = source
+  source.read = async function* (options) {
+    let bytes = 0
+    for await (const page of read(options)) {
+      bytes += 1_000
+      yield { ...page, bytes }
+    }
+  }
+  const onProgress = ({ read: done, bytes }: ReplayProgress) => told.push([done, bytes])
+  await run({ source, rules: [{ name: 'r', action: recordingAction() }], rate: 20_000, onProgress })
+  assert.ok(told.length >= 3)
+  for (const [done, bytes] of told) assert.equal(bytes, done * 20)
+  assert.deepEqual(told.at(-1), [100, 2_000])
 })

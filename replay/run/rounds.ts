@@ -13,7 +13,7 @@ export interface Round {
   readonly read: number
   /** Of the last event read; undefined where none was. */
   readonly token: string | undefined
-  /** Of the source, so far. */
+  /** Of the source, up to the last event read. */
   readonly bytes: number
 }
 
@@ -47,6 +47,7 @@ export async function* readRounds(
   { after, signal, dryRun, patterns, pickedMax, pick }: RoundsOptions,
 ): AsyncGenerator<Round> {
   let round = new OpenRound()
+  let pageFrom = 0
   const pages = source.read({ after, signal, dryRun, ...(patterns && { patterns }) })
   for await (const { events, bytes, passed = 0, endsRound = false } of pages) {
     // What was passed behind the last event of a round is looked at again by a run that goes on there.
@@ -54,14 +55,18 @@ export async function* readRounds(
       yield round.close()
       round = new OpenRound(bytes)
     }
-    round.bytes = bytes
     round.read += passed
-    for (const event of events) {
+    for (let at = 0; at < events.length; at++) {
+      const event = events[at]!
       round.add(event, pick(event))
       if (round.picked.length < pickedMax() && round.textLength < roundTextMax) continue
+      // About: a page may be many rounds, and what is left of it is still to be done.
+      round.bytes = pageFrom + Math.round(((bytes - pageFrom) * (at + 1)) / events.length)
       yield round.close()
-      round = new OpenRound(bytes)
+      round = new OpenRound(round.bytes)
     }
+    round.bytes = bytes
+    pageFrom = bytes
     // In a dry run nothing waits for a round to fill: what is picked is let go of soon, before the collector takes it
     // for something that stays.
     if (round.read > 0 && (dryRun || endsRound || round.ageMs >= roundMs)) {

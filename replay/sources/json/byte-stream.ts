@@ -9,7 +9,7 @@ const headBytes = 64 * 1024
 
 export interface ByteStreamOptions {
   readonly stdin: NodeJS.ReadableStream
-  /** Told of bytes that have been read, compressed where they are, or passed over. */
+  /** Told of bytes as they are looked at, compressed where they are, or passed over. */
   onBytes(count: number): void
 }
 
@@ -60,9 +60,10 @@ export class ByteStream {
       yield* this.#counted(this.#file!.chunks(from))
       return
     }
-    const { head, chunks } = await beginningOf(this.#counted(this.#rawChunks()))
+    const { head, chunks } = await beginningOf(this.#rawChunks())
     this.#refuse(head)
-    yield* skipped(isGzip(head) ? gunzipped(chunks) : chunks, from)
+    const { onBytes } = this.#options
+    yield* skipped(isGzip(head) ? gunzipped(chunks, onBytes) : this.#counted(chunks), from)
   }
 
   /** Ends what is waited for, too. Idempotent. */
@@ -76,7 +77,7 @@ export class ByteStream {
     if (closed === undefined && 'destroy' in stdin && typeof stdin.destroy === 'function') stdin.destroy()
   }
 
-  #rawChunks(): AsyncIterable<Uint8Array> {
+  #rawChunks(): AsyncGenerator<Uint8Array> {
     return this.#file?.chunks(this.isPipe ? undefined : 0) ?? bytesOf(this.#options.stdin)
   }
 

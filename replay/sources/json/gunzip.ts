@@ -20,8 +20,14 @@ export function isGzip(head: Uint8Array): boolean {
   return head[0] === 0x1f && head[1] === 0x8b
 }
 
-/** @throws GzipDamage. What `compressed` throws. */
-export async function* gunzipped(compressed: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+/**
+ * @param onBytes - Told how many compressed bytes are taken, before what they become is given.
+ * @throws GzipDamage. What `compressed` throws.
+ */
+export async function* gunzipped(
+  compressed: AsyncIterable<Uint8Array>,
+  onBytes: (count: number) => void,
+): AsyncGenerator<Buffer> {
   const gunzip = createGunzip({ chunkSize: outputBytes })
   const ready: Buffer[] = []
   let damage: GzipDamage | undefined
@@ -38,6 +44,7 @@ export async function* gunzipped(compressed: AsyncIterable<Uint8Array>): AsyncGe
         // It keeps what it is given until it is done with it, and the chunk is the reader's.
         const part = Buffer.from(chunk.subarray(at, at + inputBytes))
         const before = gunzip.bytesWritten
+        onBytes(part.length)
         await new Promise<void>((resolve) => {
           wake = resolve
           gunzip.write(part, () => resolve())

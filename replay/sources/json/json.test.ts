@@ -145,6 +145,23 @@ test('the size of the files is told before, and how much has been read with each
   await read.close()
 })
 
+test('bytes of gzip are those that were looked at, however much they hold', async (t) => {
+  const text = lines(
+    ...numbered(100_000).map((one) => ({ ...one, type: 'order.placed', subject: `k${one.id}` })),
+  )
+  const { source } = folderWith(t, { 'a.jsonl.gz': gzipSync(text) })
+  const from = source('a.jsonl.gz')
+  const { bytes: size } = await from.open()
+  let events = 0
+  for await (const page of pagesOf(from)) {
+    events += page.events.length
+    const share = { events: events / 100_000, bytes: page.bytes / size! }
+    assert.ok(Math.abs(share.events - share.bytes) < 0.1, JSON.stringify(share))
+  }
+  assert.equal(events, 100_000)
+  await from.close()
+})
+
 test('gzip is read by what is in it, of several members too, whatever its name', async (t) => {
   const members = [lines(...numbered(300)), '\n{"id":"x"', '}\n', lines(...numbered(2))].map((text) =>
     gzipSync(text),

@@ -180,7 +180,7 @@ function replayProgress(cli: Cli): { onProgress(progress: ReplayProgress): void;
       if (now === undefined) return { done: 0 }
       const { read: done, failed, bytes, size } = now
       const note = failed > 0 ? `${failed} failed` : undefined
-      const total = size.events ?? (size.bytes && bytes ? Math.round((done * size.bytes) / bytes) : undefined)
+      const total = size.events ?? estimateOf(done, { bytes, of: size.bytes })
       return {
         done,
         ...(total !== undefined && { total, isEstimate: size.events === undefined }),
@@ -194,6 +194,14 @@ function replayProgress(cli: Cli): { onProgress(progress: ReplayProgress): void;
     },
     end,
   }
+}
+
+/** Undefined where nothing says it: nothing was read yet, or all was, so that what is left to do is unknown. */
+function estimateOf(
+  done: number,
+  { bytes, of }: { bytes: number; of: number | undefined },
+): number | undefined {
+  return of === undefined || bytes === 0 || bytes >= of ? undefined : Math.round((done * of) / bytes)
 }
 
 function nextSteps(
