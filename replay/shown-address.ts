@@ -22,18 +22,19 @@ export function shownAddress(address: string): string {
  * which are secrets in the URLs of many webhooks.
  */
 export function shownUrl({ protocol, host, pathname, search }: URL): string {
-  const max = /^https?:$/.test(protocol) ? partMax : Number.POSITIVE_INFINITY
+  const isHttp = /^https?:$/.test(protocol)
   const path = pathname
     .split('/')
-    // With an @ it may be the rest of a password that has a slash.
-    .map((part) => (part.length < max && !part.includes('@') ? part : '…'))
+    .map((part) => ((isHttp ? isHiddenPart(part) : part.includes('@')) ? '…' : part))
     .join('/')
   const names = [...new Set(search.slice(1).split('&').filter(Boolean).map(shownParameter))]
   return `${protocol}//${host}${path}${names.length === 0 ? '' : `?${names.join('&')}`}`
 }
 
-/** Of a path's part. */
-const partMax = 20
+/** Of the path of an HTTP URL. With an @ it may be the rest of a password that has a slash. */
+export function isHiddenPart(part: string): boolean {
+  return part.length >= 20 || part.includes('@')
+}
 
 /** A value may stand without its name, too. */
 function shownParameter(parameter: string): string {

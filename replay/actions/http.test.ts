@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { Action, ActionFailure } from '../action.ts'
 import { actionConformance } from '../conformance/action-conformance.ts'
 import { actionOf, eventOf, type Given, never } from '../plugin.fixture.ts'
 import { listSource } from '../replay.fixture.ts'
 import { replay } from '../replay.ts'
+import { RunFolder } from '../run/run-folder.ts'
 import { action as http } from './http.ts'
 
 const order = {
@@ -238,6 +242,43 @@ test('no secret is in a name, a sample or a message', async (t) => {
   assert.match(action.name, /^http:\/\/127\.0\.0\.1:\d+\/services\/…\/hook\?key=…$/)
 })
 
+test('a server that says back what it was sent tells no secret, in whatever form', async (t) => {
+  const headers = { Authorization: 'Bearer tok "456"', Cookie: 'c00kie' }
+  const { action } = await setup(
+    t,
+    { options: { headers } },
+    ({ url = '', headers }, response) => {
+      const { authorization = '', cookie } = headers
+      const [, token] = authorization.split('Bearer ')
+      const { searchParams } = new URL(url, 'http://x')
+      const echo = [url, decodeURIComponent(url), authorization, token, { token, cookie }, [...searchParams]]
+      response
+        .writeHead(401)
+        .end(echo.map((one) => (typeof one === 'string' ? one : JSON.stringify(one))).join('\n'))
+    },
+    (port) => `http://127.0.0.1:${port}/hooks/T00000000B00000000XXXXXXXX?key=k3y%2Fa&s%C3%A9cret`,
+  )
+  const { report, failures } = await failed(t, action)
+  for (const hidden of ['456', 'c00kie', 'k3y', 'T00000000B', 'secret', 'sécret'])
+    assert.ok(!(report + failures).includes(hidden), `${hidden} in ${report}${failures}`)
+  assert.match(report, /status 401: \/hooks\/\*\*\*\?/)
+})
+
+test('nor the user and password of its address, in base64 neither', async (t) => {
+  const { action } = await setup(
+    t,
+    {},
+    ({ headers: { authorization = '' } }, response) => {
+      const plain = Buffer.from(authorization.slice('Basic '.length), 'base64').toString()
+      response.writeHead(403).end(`${authorization} ${plain} ${plain.split(':')[1]}`)
+    },
+    (port) => `http://user:pa55%2Fw@127.0.0.1:${port}/`,
+  )
+  const { report, failures } = await failed(t, action)
+  assert.match(report, /status 403: (Basic )?\*\*\* \*\*\* \*\*\*"/)
+  assert.doesNotMatch(failures, /pa55|dXNlcjpw/)
+})
+
 test('a server that is not there is an error before the first event', async (t) => {
   const { action, stop } = await setup(t)
   await stop()
@@ -336,6 +377,17 @@ async function setup(
     await stop()
   })
   return { action, url, received, sockets, connections: () => connections, stop }
+}
+
+/** What is left of a run whose one event fails. */
+async function failed(t: TestContext, action: Action): Promise<{ report: string; failures: string }> {
+  const path = mkdtempSync(join(tmpdir(), 'backstory-http-'))
+  t.after(() => rmSync(path, { recursive: true }))
+  const folder = await RunFolder.open(path)
+  const source = listSource([order])
+  const report = await replay({ run: 'a', source, rules: [{ name: 'r', action }], checkpoints: { folder } })
+  await folder.close()
+  return { report: JSON.stringify(report), failures: readFileSync(folder.failuresOf(1), 'utf8') }
 }
 
 async function act(action: Action, event: unknown): Promise<void> {

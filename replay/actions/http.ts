@@ -21,6 +21,7 @@ import { jsonOf } from '../mapping/json-of.ts'
 import { type Mapping, parseMapping } from '../mapping/mapping.ts'
 import { PluginOptions } from '../options.ts'
 import type { ReplayEvent } from '../replay-event.ts'
+import { Secrets, urlSecrets } from '../secrets.ts'
 import { shownUrl } from '../shown-address.ts'
 import type { PluginContext, PluginTarget } from '../source.ts'
 
@@ -90,6 +91,7 @@ class HttpAction implements Action<Prepared> {
   readonly stopsAtFailure = true
   readonly #url: URL
   readonly #options: HttpOptions
+  readonly #secrets: Secrets
   #client: HttpClient | undefined
 
   constructor(url: URL, options: HttpOptions) {
@@ -98,6 +100,7 @@ class HttpAction implements Action<Prepared> {
     this.isIdempotent = options.method === 'PUT'
     this.#url = url
     this.#options = options
+    this.#secrets = new Secrets([...options.headers.secrets, ...urlSecrets(url)])
   }
 
   prepare(event: ReplayEvent): Prepared {
@@ -160,7 +163,7 @@ class HttpAction implements Action<Prepared> {
         cause: error,
       })
     }
-    if (answer.status < 200 || answer.status > 299) throw statusFailure(answer, headers.secrets)
+    if (answer.status < 200 || answer.status > 299) throw statusFailure(answer, this.#secrets)
   }
 
   async close(): Promise<void> {
@@ -179,13 +182,13 @@ class HttpAction implements Action<Prepared> {
 }
 
 /** @param secrets - Of the request, which a server may have said back. */
-function statusFailure({ status, header, text }: HttpAnswer, secrets: readonly string[]): ActionFailure {
+function statusFailure({ status, header, text }: HttpAnswer, secrets: Secrets): ActionFailure {
   const waitMs = retryAfterMs(header('retry-after'))
   const location = header('location')
   const redirect = status >= 300 && status < 400 && location !== undefined
   const told = redirect
-    ? `it leads to ${locationOf(location)}, and redirects are not followed`
-    : boundedMessage(secrets.reduce((rest, secret) => rest.replaceAll(secret, '…'), text))
+    ? `it leads to ${secrets.hide(locationOf(location))}, and redirects are not followed`
+    : boundedMessage(secrets.hide(text))
   const message = told === '' ? `status ${status}` : `status ${status}: ${told}`
   return new ActionFailure(kindOf(status, waitMs), String(status), message, { retryAfterMs: waitMs })
 }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Action } from '../action.ts'
 import { actionConformance } from '../conformance/index.ts'
@@ -243,6 +245,21 @@ test('a password that is not accepted is told before anything is sent', async (t
   const rules = [{ name: 'r', action: actionAt(address, { apiKeySetting: 'ELASTIC_KEY' }, settings) }]
   const report = await replay({ run: 'r1', source: listSource(orders), rules })
   assert.equal(report.failed, 0)
+})
+
+test('a password that the server says back is in no message', async (t) => {
+  const server = createServer(({ headers, method }, response) => {
+    const error = { type: 'proxy', reason: `who is ${headers.authorization}` }
+    // The first looks whether the index is there.
+    response
+      .writeHead(method === 'HEAD' ? 200 : 400)
+      .end(method === 'HEAD' ? undefined : JSON.stringify({ error }))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const { causes } = await run(`opensearch+http://u:hunter2@127.0.0.1:${port}/orders`, orders, id)
+  assert.match(causes[0]!.message, /who is \*\*\*$/)
 })
 
 test('a dry run sends nothing, and shows the request', async (t) => {

@@ -1,12 +1,13 @@
 /** The headers that a plan gives for requests, some of them secret. */
 import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { headerSecrets } from '../secrets.ts'
 import type { PluginContext } from '../source.ts'
 
 export interface GivenHeaders {
   readonly headers: Readonly<Record<string, string>>
   /** As they may be shown. */
   readonly shown: Readonly<Record<string, string>>
-  /** The values that may not: a server may say them back. */
+  /** What of their values may not be shown. */
   readonly secrets: readonly string[]
 }
 
@@ -44,7 +45,9 @@ export function readHeaders(
     all[key] = headerValue(key, value)
     shown[key] = '…'
   }
-  const secrets = Object.keys(all).flatMap((name) => (shown[name] === all[name] ? [] : [all[name]!]))
+  const secrets = Object.keys(all).flatMap((name) =>
+    shown[name] === all[name] ? [] : headerSecrets(all[name]!),
+  )
   return { headers: all, shown, secrets }
 }
 

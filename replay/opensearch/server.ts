@@ -6,6 +6,7 @@ import { ReplayError } from '../errors.ts'
 import { retryAfterMs } from '../http/retry-after.ts'
 import { isLoopback } from '../is-loopback.ts'
 import type { PluginOptions } from '../options.ts'
+import { headerSecrets, Secrets } from '../secrets.ts'
 import type { PluginTarget } from '../source.ts'
 
 export type Flavor = 'opensearch' | 'elasticsearch'
@@ -49,6 +50,7 @@ export class Server {
   readonly isLocal: boolean
   readonly #base: URL
   readonly #authorization: string | undefined
+  readonly #secrets: Secrets
   readonly #timeoutMs: number
 
   /** @throws TypeError for an address, or options, that cannot be. */
@@ -75,6 +77,7 @@ export class Server {
     if (user !== undefined)
       this.#authorization = `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
     if (apiKey !== undefined) this.#authorization = `ApiKey ${apiKey}`
+    this.#secrets = new Secrets(headerSecrets(this.#authorization ?? ''))
     this.#timeoutMs = options.whole('timeoutMs', { min: 1, max: 2_000_000 }) ?? timeoutMsDefault
     this.#base = new URL(folder!, url.origin)
     this.flavor = flavor!.toLowerCase() as Flavor
@@ -117,9 +120,11 @@ export class Server {
       ...(body !== undefined && { body }),
       signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
     })
+    const text = await textOf(response, answerMax)
     return {
       status: response.status,
-      text: await textOf(response, answerMax),
+      // A proxy before it may say back what it was sent.
+      text: response.ok ? text : this.#secrets.hide(text),
       retryAfterMs: retryAfterMs(response.headers.get('retry-after') ?? undefined),
     }
   }
