@@ -8,6 +8,10 @@ import type { ReplayEvent } from './replay-event.ts'
 export interface Source {
   /** Where it reads, for people and reports. Holds no secret. */
   readonly name: string
+  /** Whether what it hands out is gone there once that is done with, as from a queue that is emptied. Default false. */
+  readonly takes?: boolean
+  /** Whether it is on this machine: one that takes elsewhere wants `--yes` where nobody can be asked. Default false. */
+  readonly isLocal?: boolean
   /**
    * Opens it, and tells how much there is to read, where that is known without reading it: for the progress.
    *

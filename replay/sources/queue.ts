@@ -22,7 +22,7 @@ export const source: SourcePlugin = {
 const limitDefault = 2_000
 const deliveriesMax = 65_535
 
-function createQueueSource(target: PluginTarget): Source {
+async function createQueueSource(target: PluginTarget): Promise<Source> {
   const { address, context } = target
   const name = address.slice('queue:'.length)
   if (name === '') throw new TypeError(`${address} names no queue`)
@@ -37,6 +37,8 @@ function createQueueSource(target: PluginTarget): Source {
   for (const [option, given] of Object.entries({ prefetch, idle: idleSeconds })) {
     if (given !== undefined && !take) throw new TypeError(`${address} has \`${option}\` with take=true alone`)
   }
+  // Whether that is on this machine is asked before it is opened.
+  if (take) await place.locate()
   return new QueueSource({
     queue: name,
     place,

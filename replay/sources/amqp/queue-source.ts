@@ -61,6 +61,14 @@ export class QueueSource implements Source {
     return `queue ${this.#options.queue}`
   }
 
+  get takes(): boolean {
+    return this.#options.take
+  }
+
+  get isLocal(): boolean {
+    return this.#options.place.isLocal
+  }
+
   async open(): Promise<SourceSize> {
     const { place, take, limit, isLimited, idleMs } = this.#options
     this.#broker = await asked(() => place.connect(), unavailable)

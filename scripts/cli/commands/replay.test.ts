@@ -5,6 +5,8 @@ import { type TestContext, test } from 'node:test'
 import { attributesOf, toMessage } from '../../../events/index.ts'
 import { openHistoryWriter } from '../../../history/index.ts'
 import { planSchema } from '../../../replay/index.ts'
+import { pluginTarget } from '../../../replay/plugin-target.fixture.ts'
+import { source as queue } from '../../../replay/sources/queue.ts'
 import { type RunOptions, runCli, startCli, tempFolder } from '../run-cli.fixture.ts'
 
 /** An action that keeps a file of ids, and refuses those that the file `refused` names. */
@@ -185,6 +187,48 @@ test('what is not on this machine wants --yes where nobody is there to ask', asy
   assert.match(refused.stderr, /say --yes/)
   assert.deepEqual(kept(), [])
   assert.equal((await run([...args, '--yes'])).code, 0)
+})
+
+test('so does a queue that is to be emptied elsewhere; one that is looked at does not', async (t) => {
+  const { cwd, run } = await place(t)
+  const taking = `
+export const source = {
+  address: './queue.ts', summary: 'A queue', options: {},
+  create: ({ options: { take, local } }) => ({
+    name: 'queue orders', takes: take === 'true', isLocal: local === 'true',
+    open: async () => ({}),
+    async *read() {},
+    async close() {},
+  }),
+}`
+  writeFileSync(join(cwd, 'queue.ts'), taking)
+  for (const [options, code, more] of [
+    [['take=true'], 2],
+    [['take=true'], 0, '--yes'],
+    [['take=true'], 0, '--dry-run'],
+    [['take=true', 'local=true'], 0],
+    [[], 0],
+  ] as const) {
+    const given = options.flatMap((option) => ['--from-option', option])
+    const ran = await run(['--from', './queue.ts', ...given, '--to', './keep.ts', ...(more ? [more] : [])])
+    assert.equal(ran.code, code, ran.stderr)
+    if (code === 2) assert.match(ran.stderr, /taken out of queue orders, .* say --yes/)
+  }
+})
+
+test('a queue is emptied on this machine where its broker is', async () => {
+  for (const [broker, isLocal] of [
+    ['amqp://u:p@[::1]:5672', true],
+    ['amqp://broker.example', false],
+  ] as const) {
+    for (const place of [{ options: { broker } }, { brokers: async () => [broker] }]) {
+      const { options = {}, ...context } = place as { options?: object }
+      const target = pluginTarget('queue:orders', { options: { ...options, take: true }, ...context })
+      const source = await queue.create(target)
+      assert.deepEqual([source.takes, source.isLocal], [true, isLocal])
+    }
+  }
+  assert.equal((await queue.create(pluginTarget('queue:orders'))).takes, false)
 })
 
 test('what cannot be is refused in one line that says what to do, with 2', async (t) => {

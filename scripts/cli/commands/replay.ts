@@ -1,5 +1,5 @@
 /** `backstory replay`: picks events of a source by pattern, and acts on each. */
-import type { Action, OpenedPlan, ReplayProgress, ReplayReport, RunFolder } from '../../../replay/index.ts'
+import type { OpenedPlan, ReplayProgress, ReplayReport, RunFolder } from '../../../replay/index.ts'
 import type { Cli } from '../cli.ts'
 import { defineCommand } from '../command.ts'
 import { confirm } from '../confirm.ts'
@@ -34,7 +34,11 @@ export const replayCommand = defineCommand({
       defaultDescription: '.backstory/replays',
     },
     list: { type: 'flag', describe: 'List every source and action, with its options, and do nothing' },
-    yes: { type: 'flag', alias: 'y', describe: 'Write to what is not on this machine without asking' },
+    yes: {
+      type: 'flag',
+      alias: 'y',
+      describe: 'Write to what is not on this machine, or take from it, without asking',
+    },
   },
   examples: [
     [`replay --from history --where '{"type":["order.placed"]}' --to print`, 'Pick and look'],
@@ -72,7 +76,7 @@ async function carryOutAndTell(
   const { openPlan } = await import('../../../replay/index.ts')
   const context = await pluginContext(cli, { runId: run })
   const opened = await openPlan({ ...plan, from }, { context, load: pluginLoader(cli) })
-  if (!dryRun) for (const { action } of opened.rules) await confirmRemote(cli, action, { yes })
+  if (!dryRun) await confirmRemote(cli, opened, { yes })
   const folder = await chosen.open()
   try {
     // A process that is killed says nothing any more.
@@ -165,10 +169,18 @@ async function carryOut(
 
 async function confirmRemote(
   cli: Cli,
-  { name, isLocal }: Pick<Action, 'name' | 'isLocal'>,
+  { source, rules }: OpenedPlan,
   { yes }: { yes: boolean },
 ): Promise<void> {
-  if (!isLocal) await confirm(cli, { what: `Events go to ${name}, which is not on this machine`, yes, hint })
+  if (source.takes === true && source.isLocal !== true) {
+    const what = `Events are taken out of ${source.name}, which is not on this machine`
+    await confirm(cli, { what, yes, hint })
+  }
+  for (const { action } of rules) {
+    const { name, isLocal } = action
+    if (!isLocal)
+      await confirm(cli, { what: `Events go to ${name}, which is not on this machine`, yes, hint })
+  }
 }
 
 /** By events where the source knows how many it has, else by its bytes. */
