@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { HandlerFailure } from '../consumers/handler-failure.ts'
 import { readStore } from '../consumers/open-store.ts'
@@ -253,6 +254,27 @@ test('a statement that is sent and not waited for commits with the rest, or says
   await assert.rejects(meetsInHandler, { code: 'CONSUMER_COMMIT_REFUSED', message: /"nowhere"/ })
   assert.deepEqual(await store.transaction(async ({ tx }) => notes(tx)), ['one', 'two'])
   assert.equal((await store.state()).cursor, 2)
+})
+
+test('what is sent in one turn shares system calls, and does not all wait for the end of the turn', async (t) => {
+  const store = await openHeld(t, { url: await testPostgres(t), prepare: withNotes })
+  await store.transaction(async ({ tx }) => {
+    const { mock } = t.mock.method(Socket.prototype as unknown as { _writev(): void }, '_writev')
+    for (let number = 0; number < 1_000; number++) {
+      sendQuery(tx, { name: 'note', text: 'INSERT INTO notes VALUES ($1)', values: [`note ${number}`] })
+    }
+    const calls = mock.callCount()
+    mock.restore()
+    assert.ok(calls > 1 && calls < 50, String(calls))
+    const { rows } = await tx.query("SELECT FROM pg_prepared_statements WHERE name = 'note'")
+    assert.equal(rows.length, 1)
+  })
+  assert.equal((await store.transaction(async ({ tx }) => notes(tx))).length, 1_000)
+})
+
+test('a statement is sent on no other connection than the one that the store has made', () => {
+  const send = () => sendQuery({} as PostgresClient, { text: 'SELECT 1' })
+  assert.throws(send, { name: 'TypeError', message: /the connection that `prepare` was given/ })
 })
 
 test('a handler that ends the transaction itself is told so', async (t) => {
