@@ -2,9 +2,12 @@
  * A part in its own process, as the bench sees it: neither its peer nor what feeds it shares its Node.
  */
 import { type ChildProcess, fork } from 'node:child_process'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import type { Round } from './part.ts'
 import type { PartName, SetupOf } from './parts.ts'
+
+/** Beside this module, in TypeScript or compiled as it is. */
+const program = join(import.meta.dirname, `part-main${extname(import.meta.filename)}`)
 
 export type Order = 'open' | 'round' | 'close'
 
@@ -29,7 +32,7 @@ export class PartProcess {
     { profileDir }: { profileDir: string | undefined },
   ): Promise<PartProcess> {
     const profile = profileDir === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${join(profileDir, name)}`]
-    const child = fork(join(import.meta.dirname, 'part-main.ts'), [name, JSON.stringify(setup)], {
+    const child = fork(program, [name, JSON.stringify(setup)], {
       execArgv: [...process.execArgv, '--expose-gc', ...profile],
       // Standard output is for the figures.
       stdio: ['ignore', 2, 2, 'ipc'],

@@ -6,7 +6,8 @@
  *     npm run bench:scale -- --events 1000000,10000000 --in sqlite --json
  *     npm run bench:scale -- --by writer                        filled without RabbitMQ, which is quicker
  *
- * Memory is flat where a step's figure for ten million is that for one. A line of figures goes to standard
+ * It runs compiled, as a user's program does: what loads TypeScript takes 60 MB a process itself. Memory is
+ * flat where a step's figure for ten million is that for one. A line of figures goes to standard
  * output as soon as a step has ended, all else to standard error.
  */
 import { randomBytes } from 'node:crypto'
