@@ -18,7 +18,7 @@ interface Run {
 async function demo(args: readonly string[]): Promise<Run> {
   const env = { ...process.env, BACKSTORY_BROKER: await testBroker() }
   return await new Promise((resolve) => {
-    const command = ['--import', 'tsx', 'scripts/demo.ts', ...args]
+    const command = [...process.execArgv, 'scripts/demo.ts', ...args]
     execFile(
       process.execPath,
       command,

@@ -306,7 +306,7 @@ test('an option out of its range is a TypeError that names it, and nothing was o
 
 test('an order book that is not there is one line and exit code 1', () => {
   const main = fileURLToPath(new URL('../edison/sales/main.ts', import.meta.url))
-  const args = ['--import', 'tsx', main, '/no/such/book.jsonl', '--broker', nobodyListens]
+  const args = [...process.execArgv, main, '/no/such/book.jsonl', '--broker', nobodyListens]
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
   assert.equal(stderr, 'BOOK_NOT_FOUND: There is no order book /no/such/book.jsonl; check the path\n')
   assert.deepEqual({ status, stdout }, { status: 1, stdout: '' })

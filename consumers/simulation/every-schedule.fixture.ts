@@ -14,7 +14,12 @@ const program = fileURLToPath(import.meta.resolve('./schedule-process.fixture.ts
  */
 export async function assertEverySchedule({ seed, count }: { seed: number; count: number }): Promise<void> {
   // The test runner follows each promise of its own process, and there it would take three times as long.
-  const run = promisify(execFile)(process.execPath, ['--import', 'tsx', program, String(seed), String(count)])
+  const run = promisify(execFile)(process.execPath, [
+    ...process.execArgv,
+    program,
+    String(seed),
+    String(count),
+  ])
   const { stdout } = await run.catch((error: { stderr: string }) => assert.fail(error.stderr))
   const totals = JSON.parse(stdout) as Record<string, number>
   // Schedules in which nothing goes wrong prove nothing.

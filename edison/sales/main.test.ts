@@ -7,7 +7,7 @@ const app = fileURLToPath(new URL('./main.ts', import.meta.url))
 
 function run(...args: string[]) {
   const env = { ...process.env, BACKSTORY_BROKER: '' }
-  const { status, stdout, stderr } = spawnSync(process.execPath, ['--import', 'tsx', app, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [...process.execArgv, app, ...args], {
     env,
     encoding: 'utf8',
   })

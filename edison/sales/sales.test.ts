@@ -141,7 +141,7 @@ test('a reason quotes the book without its control characters', async (t) => {
 test('an order and its event stand or fall together, also where the sale is killed', async (t) => {
   const database = join(temporaryFolder(t), 'sales.db')
   const fixture = fileURLToPath(new URL('./killed-sale.fixture.ts', import.meta.url))
-  const arguments_ = ['--import', 'tsx', fixture, givenBook, database, '777']
+  const arguments_ = [...process.execArgv, fixture, givenBook, database, '777']
   const [code, signal] = await once(spawn(process.execPath, arguments_, { stdio: 'inherit' }), 'exit')
   assert.deepEqual({ code, signal }, { code: null, signal: 'SIGKILL' })
 

@@ -10,14 +10,14 @@ test('of processes that find the lock of one that is gone, one takes it over', a
   const parent = mkdtempSync(join(tmpdir(), 'backstory-lock-'))
   t.after(() => rmSync(parent, { recursive: true, force: true }))
   const program = new URL('run-folder.program.ts', import.meta.url)
-  const contenders = Array.from({ length: 3 }, () => fork(program, { execArgv: ['--import', 'tsx'] }))
+  const contenders = Array.from({ length: 3 }, () => fork(program))
   t.after(() => {
     for (const one of contenders) one.kill('SIGKILL')
   })
   await Promise.all(contenders.map((one) => once(one, 'message')))
   for (let round = 0; round < 5; round++) {
     const folder = join(parent, String(round))
-    const gone = fork(program, { execArgv: ['--import', 'tsx'] })
+    const gone = fork(program)
     await once(gone, 'message')
     gone.send(folder)
     assert.deepEqual(await once(gone, 'message').then(([told]) => told), 'open')

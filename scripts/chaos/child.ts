@@ -77,7 +77,7 @@ export class Child {
     const { name, program, options, nodeArgs } = this.#options
     const log = openSync(this.logFile, 'a')
     const file = join(import.meta.dirname, 'programs', `${program}.ts`)
-    const node = [process.execPath, '--import', 'tsx', ...nodeArgs, file, JSON.stringify(options)]
+    const node = [process.execPath, ...process.execArgv, ...nodeArgs, file, JSON.stringify(options)]
     // A limit on the size of files, the full disk of those who may not mount one, shall fail and not kill.
     const args = ['-c', `trap '' XFSZ; exec "$@"`, name, ...node]
     const child = spawn('/bin/sh', args, { stdio: ['pipe', 'pipe', log] })

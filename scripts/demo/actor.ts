@@ -18,7 +18,6 @@ export class Actor<Status> {
   constructor(name: string, { program, settings }: { program: string; settings: object }) {
     this.name = name
     this.#child = fork(fileURLToPath(new URL(program, import.meta.url)), [JSON.stringify(settings)], {
-      execArgv: ['--import', 'tsx'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     this.#child.on('message', (message) => this.#onMessage(message as { status?: Status }))

@@ -39,7 +39,7 @@ export async function sale({
     value === undefined ? [] : [`--${name}`, String(value)],
   )
   // The broker's URL may hold a password: not on a command line that all users of the machine see.
-  const child = spawn(process.execPath, ['--import', 'tsx', app, book, '--json', ...flags], {
+  const child = spawn(process.execPath, [...process.execArgv, app, book, '--json', ...flags], {
     env: { ...process.env, BACKSTORY_BROKER: broker },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

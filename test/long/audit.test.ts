@@ -28,7 +28,7 @@ interface Audited<Audit> {
 
 /** The command, as a process of its own. */
 async function audited<Audit>(...args: readonly string[]): Promise<Audited<Audit>> {
-  const command = ['--import', 'tsx', '--import', tellsMemory, script, 'audit', ...args, '--json']
+  const command = [...process.execArgv, '--import', tellsMemory, script, 'audit', ...args, '--json']
   const started = performance.now()
   return await new Promise((resolve, reject) => {
     execFile(process.execPath, command, { maxBuffer: 1e8 }, (error, stdout, stderr) => {

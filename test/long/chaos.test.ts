@@ -44,7 +44,7 @@ for (const [broken, by] of caught) {
 }
 
 async function chaos(t: TestContext, line: string): Promise<{ code: number; report: ChaosReport }> {
-  const args = ['--import', 'tsx', 'scripts/chaos.ts', '--json', ...line.split(' ')]
+  const args = [...process.execArgv, 'scripts/chaos.ts', '--json', ...line.split(' ')]
   const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] })
   t.after(() => child.kill('SIGTERM'))
   let stdout = ''

@@ -41,7 +41,7 @@ test('a private MariaDB lets nobody in without its password, and leaves nothing 
 
 test('a private MariaDB is gone after its parent was killed with SIGKILL', async () => {
   const program = fileURLToPath(new URL('../fixtures/leave-mariadb.ts', import.meta.url))
-  const parent = spawn(process.execPath, ['--import', 'tsx', program], {
+  const parent = spawn(process.execPath, [...process.execArgv, program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const [line] = (await once(createInterface({ input: parent.stdout }), 'line')) as [string]

@@ -62,7 +62,7 @@ test('a private PostgreSQL leaves nothing behind, clients or not, and keeps a fo
 
 test('a private PostgreSQL is gone after its parent was killed with SIGKILL', async () => {
   const program = fileURLToPath(new URL('../fixtures/leave-postgres.ts', import.meta.url))
-  const parent = spawn(process.execPath, ['--import', 'tsx', program], {
+  const parent = spawn(process.execPath, [...process.execArgv, program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const [line] = (await once(createInterface({ input: parent.stdout }), 'line')) as [string]

@@ -171,7 +171,7 @@ test('a killed process is gone on from by another, and every event is acted on',
   const program = join(import.meta.dirname, 'killed.program.ts')
   const out = join(folder, 'out.txt')
   const start = () =>
-    spawn(process.execPath, ['--import', 'tsx', program, folder, out], {
+    spawn(process.execPath, [...process.execArgv, program, folder, out], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
   for (let kill = 0; kill < 3; kill++) {

@@ -23,7 +23,10 @@ test('a process of a broken build loads the broken file, another one ours', (t) 
   const build = new BrokenBuild('resend', join(folder, 'broken'))
   assert.throws(() => build.requireLoaded(), /no process has loaded/)
   const run = (nodeArgs: readonly string[]) =>
-    execFileSync(process.execPath, ['--import', 'tsx', ...nodeArgs, program], { cwd: root, encoding: 'utf8' })
+    execFileSync(process.execPath, [...process.execArgv, ...nodeArgs, program], {
+      cwd: root,
+      encoding: 'utf8',
+    })
   assert.doesNotMatch(run([]), /of open/)
   assert.throws(() => build.requireLoaded(), /no process has loaded/)
   assert.match(run(build.nodeArgs), /of open/)

@@ -9,8 +9,9 @@ import { fileURLToPath } from 'node:url'
 const entry = fileURLToPath(new URL('../../backstory.ts', import.meta.url))
 
 export function startBackstory(t: TestContext, args: readonly string[], cwd: string): ChildProcess {
-  const node = ['--import', import.meta.resolve('tsx'), entry, ...args]
-  const child = spawn(process.execPath, node, { cwd, stdio: 'ignore' })
+  // As this process is run; `--import tsx` is found from here, and not from that folder.
+  const execArgv = process.execArgv.map((arg) => (arg === 'tsx' ? import.meta.resolve(arg) : arg))
+  const child = spawn(process.execPath, [...execArgv, entry, ...args], { cwd, stdio: 'ignore' })
   t.after(() => child.kill('SIGKILL'))
   return child
 }
