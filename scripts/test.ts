@@ -2,8 +2,9 @@
  * The test runner behind `npm test` and `npm run test:long`.
  *
  * Node 20 finds no .ts tests by itself. This collects them, starts one RabbitMQ for all of them, never the
- * user's own where a private one can be started, and one PostgreSQL and one MariaDB for those that name them, and
- * hands back node's exit code. Nothing is printed after node's summary, so that the output ends with it.
+ * user's own where a private one can be started, and one PostgreSQL and one MariaDB for those that name them,
+ * compiles the sources once for all processes, and hands back node's exit code. Nothing is printed after node's
+ * summary, so that the output ends with it.
  *
  *     npm test                        all but the long ones
  *     npm test -- topology recorder   the files whose path holds one of the words
@@ -15,6 +16,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { parseArgs } from 'node:util'
 import { BrokerError } from '../broker/index.ts'
+import { compileSources } from './compiled/compile.ts'
 import { ServiceError } from './services/errors.ts'
 import { type FoundBroker, findBroker } from './services/find-broker.ts'
 import { findOrInstallMariadb } from './services/private-mariadb.ts'
@@ -35,8 +37,8 @@ const folders = [
   'test',
 ]
 const longFolder = join('test', 'long')
-/** A file as a whole, and each test in it. */
-const timeoutMs = { usual: 180_000, long: 1_800_000 }
+/** A file as a whole, and each test in it. Only what hangs is ended: a busy machine takes many times as long. */
+const timeoutMs = { usual: 600_000, long: 1_800_000 }
 /** Files at once: most of them wait for a broker more than they reckon. The long ones take a machine each. */
 const concurrency = { usual: 4, long: 2 }
 
@@ -167,14 +169,17 @@ async function runTests(
     `--test-timeout=${timeoutMs[kind]}`,
     '--test-reporter=spec',
   ]
-  const child = spawn(process.execPath, ['--import', 'tsx', '--test', ...options, ...files], {
+  const sources = await compileSources({ root, folders })
+  const child = spawn(process.execPath, ['--import', sources.loader, '--test', ...options, ...files], {
     cwd: root,
     env,
     stdio: 'inherit',
   })
   // A terminal sends its interrupt to both; the tests end first, then their broker.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal))
-  return await new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)))
+  const code = await new Promise<number | null>((resolve) => child.once('exit', resolve))
+  sources.remove()
+  return code ?? 1
 }
 
 function say(line: string): void {
