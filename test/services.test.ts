@@ -10,32 +10,11 @@ import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { connectBroker } from '../broker/index.ts'
 import type { NodePorts } from '../scripts/services/broker-node.ts'
 import { down, runningBroker, up } from '../scripts/services/dev-broker.ts'
 import { accepts } from '../scripts/services/ports.ts'
 import { startPrivateBroker } from '../scripts/services/private-broker.ts'
-import { ownBroker } from './fixtures/broker.ts'
-
-test('a private broker that is killed and started again still has its persistent message', async (t) => {
-  const broker = await ownBroker(t)
-  const { url } = broker
-  await sendDurably(url, 'first')
-  // RabbitMQ answers a declaration before it has written it down, and forgets the queue where it is killed
-  // within a second or so. Shut down in order once, it has.
-  await broker.shutDown()
-  await broker.start()
-  assert.equal(await take(url), 'first')
-  const { pid } = broker
-  await sendDurably(url, 'kept')
-  await broker.kill()
-  assert.equal(broker.pid, undefined)
-  assert.equal(await accepts(broker.port), false)
-  await broker.start()
-  assert.equal(broker.url, url)
-  assert.notEqual(broker.pid, pid)
-  assert.equal(await take(url), 'kept')
-})
+import { sendDurably, take } from './fixtures/durable-message.ts'
 
 test('a private broker leaves nothing behind when it is stopped', async () => {
   const broker = await startPrivateBroker()
@@ -47,7 +26,7 @@ test('a private broker leaves nothing behind when it is stopped', async () => {
 
 test('a private broker is gone after its parent was killed with SIGKILL', async () => {
   const program = fileURLToPath(new URL('./fixtures/leave-broker.ts', import.meta.url))
-  const parent = spawn(process.execPath, ['--import', 'tsx', program], {
+  const parent = spawn(process.execPath, [...process.execArgv, program], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const [line] = (await once(createInterface({ input: parent.stdout }), 'line')) as [string]
@@ -55,14 +34,6 @@ test('a private broker is gone after its parent was killed with SIGKILL', async 
   assert.equal((await listeners(ports)).length, 3)
   parent.kill('SIGKILL')
   await until(async () => !existsSync(folder) && (await listeners(ports)).length === 0)
-})
-
-test('two private brokers started at once do not meet', async (t) => {
-  const [one, other] = await Promise.all([ownBroker(t), ownBroker(t)])
-  await sendDurably(one.url, 'one')
-  await sendDurably(other.url, 'other')
-  assert.equal(await take(one.url), 'one')
-  assert.equal(await take(other.url), 'other')
 })
 
 test('a private broker whose port is taken fails with a code, and leaves the port alone', async (t) => {
@@ -109,31 +80,6 @@ async function temporaryFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'backstory services '))
   t.after(() => rm(folder, { recursive: true }))
   return folder
-}
-
-const queue = 'services-test'
-
-async function sendDurably(url: string, text: string): Promise<void> {
-  const broker = connectBroker({ url })
-  try {
-    const { raw } = await broker.openChannel({ confirm: true })
-    await raw.assertQueue(queue, { durable: true })
-    raw.sendToQueue(queue, Buffer.from(text), { persistent: true })
-    await raw.waitForConfirms()
-  } finally {
-    await broker.close()
-  }
-}
-
-async function take(url: string): Promise<string | undefined> {
-  const broker = connectBroker({ url })
-  try {
-    const { raw } = await broker.openChannel()
-    const message = await raw.get(queue, { noAck: true })
-    return message === false ? undefined : message.content.toString()
-  } finally {
-    await broker.close()
-  }
 }
 
 async function listeners(ports: NodePorts): Promise<number[]> {
