@@ -5,6 +5,10 @@
  * channel is gone, the open ones leave again first, in their order. A channel that the broker closed
  * with an error was closed over one of them: they then leave one at a time, until the one that closes
  * the channel again is known and refused.
+ *
+ * The first publish of a channel leaves alone, and again where it is nacked at once. RabbitMQ (3.10 to 4.x)
+ * answers a declaration of a quorum queue that somebody else is declaring before that queue has been started,
+ * and nacks what comes before it has: of many in flight the first would be refused, the others not.
  */
 import { type BrokerChannel, replyCodeOf } from '../broker/index.ts'
 import type { Message } from '../events/index.ts'
@@ -37,6 +41,9 @@ export class Outflow {
   #paused = false
   /** How many of the next publishes leave alone, because one of them closed a channel. */
   #suspects = 0
+  /** Until when a nack says that a queue is being started; undefined once this channel has had an answer. */
+  #startingUntil: number | undefined
+  #startTimer: NodeJS.Timeout | undefined
   #returned = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #roomWaiters: (() => void)[] = []
@@ -95,6 +102,7 @@ export class Outflow {
     this.#channel = channel
     this.#lastTag = 0
     this.#paused = false
+    this.#startingUntil = performance.now() + queueStartMsMax
     channel.onReturn(({ appId, messageId }) => this.#returned.add(`${appId}\0${messageId}`))
     channel.onConfirm((tag, answer) => this.#answered(tag, answer))
     this.#pump()
@@ -103,6 +111,7 @@ export class Outflow {
   /** The channel is gone; what is open goes to the front again. */
   lost(cause: Error | undefined): void {
     this.#channel = undefined
+    this.#endStart()
     this.#returned.clear()
     const open = [...this.#open.values()].filter((publish) => !publish.settled)
     this.#open.clear()
@@ -138,9 +147,10 @@ export class Outflow {
 
   #pump(): void {
     const channel = this.#channel
-    if (channel === undefined || !channel.isOpen) return
+    if (channel === undefined || !channel.isOpen || this.#startTimer !== undefined) return
     while (!this.#paused && this.#waitingFrom < this.#waiting.length) {
-      if (this.#open.size >= (this.#suspects > 0 ? 1 : this.#inFlightMax)) break
+      const leavesAlone = this.#suspects > 0 || this.#startingUntil !== undefined
+      if (this.#open.size >= (leavesAlone ? 1 : this.#inFlightMax)) break
       const publish = this.#waiting[this.#waitingFrom]!
       if (!publish.settled && !this.#transmit(channel, publish)) break
       this.#waitingFrom += 1
@@ -193,12 +203,34 @@ export class Outflow {
     const publish = this.#open.get(tag)
     if (publish === undefined) return
     this.#open.delete(tag)
+    if (!accepted && !publish.settled && performance.now() < (this.#startingUntil ?? 0)) {
+      this.#leaveAgain(publish)
+      return
+    }
+    this.#endStart()
     if (this.#suspects > 0) this.#suspects -= 1
     const { appId, messageId } = publish.message.properties
     // The return of an unroutable message comes before its confirm.
     const unroutable = this.#returned.size > 0 && this.#returned.delete(`${appId}\0${messageId}`)
     if (unroutable) this.#settle(publish, unroutableError(publish))
     else this.#settle(publish, accepted ? undefined : nacked(publish))
+  }
+
+  /** The first of a channel, before all that waits. */
+  #leaveAgain(publish: Publish): void {
+    this.#waiting = [publish, ...this.#waiting.slice(this.#waitingFrom)]
+    this.#waitingFrom = 0
+    this.#startTimer = setTimeout(() => {
+      this.#startTimer = undefined
+      this.#pump()
+    }, queueStartPollMs)
+  }
+
+  /** Publishes leave side by side from here on. */
+  #endStart(): void {
+    this.#startingUntil = undefined
+    clearTimeout(this.#startTimer)
+    this.#startTimer = undefined
   }
 
   #settle(publish: Publish, error?: Error): void {
@@ -256,6 +288,10 @@ export class Outflow {
     for (const wake of this.#roomWaiters.splice(0)) wake()
   }
 }
+
+/** A queue starts within some milliseconds; on a machine with much else to do, within a second or two. */
+const queueStartMsMax = 3_000
+const queueStartPollMs = 20
 
 /** A header or property that AMQP has no form for: the client throws before anything is sent. */
 function isEncodingError(error: unknown): error is Error {
