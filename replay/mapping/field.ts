@@ -79,8 +79,23 @@ export function pathReader(path: JsonPath): Field['read'] {
     const values = valuesAt(path, event.json)
     if (values.length === 0) return undefined
     const value = plural ? values : values[0]
-    return { value, text: () => textAt(path, event.jsonText ?? event.text) ?? JSON.stringify(value) }
+    const json = () => event.jsonText ?? event.text
+    return {
+      value,
+      text: () => textAt(path, json()) ?? JSON.stringify(value),
+      mayLose: () => hasLongNumber(json()),
+    }
   }
+}
+
+/** Of 15 digits a double loses none, and of an exponent of two none. What looks like such a number may be a text. */
+const longNumber = /\d[\d.]{16}|\d[eE][+-]?\d{3}/
+let last = { text: '', isLong: false }
+
+/** Asked for each number of an event, and looked for once. */
+function hasLongNumber(text: string): boolean {
+  if (text !== last.text) last = { text, isLong: longNumber.test(text) }
+  return last.isLong
 }
 
 function constant(value: unknown): () => Raw {

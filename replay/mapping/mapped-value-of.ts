@@ -19,13 +19,25 @@ function natural(raw: Raw): MappedValue {
 
 /** A number of JSON, with every digit of it. */
 function numeric(value: number, raw: Raw): MappedValue {
-  if (Number.isSafeInteger(value)) return { type: 'integer', value }
+  const isInteger = Number.isSafeInteger(value)
   // Of 15 digits none is lost; a whole number has no point among its 16 characters.
   const isShort = Number.isFinite(value) && !Number.isInteger(value) && String(value).length <= 16
-  if (isShort) return { type: 'number', value }
+  const plain: MappedValue = { type: isInteger ? 'integer' : 'number', value }
+  const mayBePlain = isInteger || isShort
+  if (mayBePlain && raw.mayLose?.() !== true) return plain
   const text = raw.text()
-  if (/^-?\d+$/.test(text)) return { type: 'integer', value: BigInt(text) }
+  if (mayBePlain && isHeld(text, value)) return plain
+  if (/^-?\d+$/.test(text)) return { type: 'integer', value: isInteger ? value : BigInt(text) }
   return String(value) === text ? { type: 'number', value } : { type: 'decimal', value: text }
+}
+
+/** Whether a value has all of the digits that were written. */
+function isHeld(text: string, value: number): boolean {
+  const digits = text
+    .replace(/e.*$/i, '')
+    .replace(/[-.]/g, '')
+    .replace(/^0+|0+$/g, '')
+  return digits.length <= 15 && (value !== 0 || digits === '')
 }
 
 const conversions: Readonly<Record<ValueType, (raw: Raw) => MappedValue | undefined>> = {

@@ -47,4 +47,6 @@ export type MappedValue =
 export interface Raw {
   readonly value: unknown
   text(): string
+  /** Whether a number may have been written with more digits than its value has. Default: none was. */
+  mayLose?(): boolean
 }

@@ -120,6 +120,13 @@ const natural: [json: string, expected: unknown][] = [
   ['9007199254740993', { type: 'integer', value: 9007199254740993n }],
   ['0.12345678901234567890', { type: 'decimal', value: '0.12345678901234567890' }],
   ['-9007199254740993', { type: 'integer', value: -9007199254740993n }],
+  ['0.10000000000000000001', { type: 'decimal', value: '0.10000000000000000001' }],
+  ['-5.000000000000000000010', { type: 'decimal', value: '-5.000000000000000000010' }],
+  ['1e-999', { type: 'decimal', value: '1e-999' }],
+  ['0.30000000000000000000', { type: 'number', value: 0.3 }],
+  ['0.30, "id": 12345678901234567890', { type: 'number', value: 0.3 }],
+  ['7.0, "id": 12345678901234567890', { type: 'integer', value: 7 }],
+  ['9007199254740991', { type: 'integer', value: 9007199254740991 }],
   ['1e999', { type: 'decimal', value: '1e999' }],
   ['true', { type: 'boolean', value: true }],
 ]
