@@ -40,13 +40,18 @@ export abstract class TextEvent implements ReplayEvent {
     return this.#attributes
   }
 
+  /** The place, for messages: it may say more. */
+  protected get whereabouts(): string {
+    return this.place
+  }
+
   protected parse(): unknown {
     try {
       return JSON.parse(this.text)
     } catch (cause) {
       throw new ReplayError(
         'REPLAY_EVENT_UNREADABLE',
-        `${this.place} is no JSON: ${(cause as Error).message}`,
+        `${this.whereabouts} is no JSON: ${(cause as Error).message}`,
         { cause },
       )
     }

@@ -10,6 +10,8 @@ export interface FilePlace {
   readonly number: number
   /** Offset just behind it; of a compressed file as it is not compressed. */
   readonly end: number
+  /** On which it begins, and ends; undefined where that is not known, behind a token that does not say it. */
+  readonly lines: { readonly first: number; readonly last: number } | undefined
   readonly isInArray: boolean
   /** Nothing that is behind it can be read. */
   readonly isLast: boolean
@@ -40,6 +42,11 @@ export class FileEvent extends TextEvent {
     return `${this.at.file.name}, event ${this.at.number}`
   }
 
+  protected override get whereabouts(): string {
+    const { lines } = this.at
+    return lines === undefined ? this.place : `${this.place} on line ${lines.first}`
+  }
+
   /** What stands in the file just before `end`; undefined where not all of it is known. */
   get written(): string | undefined {
     return this.text
@@ -66,7 +73,7 @@ export class UnreadableEvent extends FileEvent {
   protected override parse(): never {
     throw new ReplayError(
       'REPLAY_EVENT_UNREADABLE',
-      `${this.place}, which ends at byte ${this.at.end}, cannot be read: ${this.#why}`,
+      `${this.whereabouts}, which ends at byte ${this.at.end}, cannot be read: ${this.#why}`,
     )
   }
 }
@@ -90,6 +97,10 @@ export class FailedFileEvent extends FileEvent {
 
   override get place(): string {
     return this.#failed.place
+  }
+
+  protected override get whereabouts(): string {
+    return this.place
   }
 
   override get written(): string {

@@ -1,7 +1,7 @@
 /** A file while it is read: takes its bytes, and makes events of the values in them. */
 import { beginsFailureLine, readFailureLine } from '../../run/failure-line.ts'
 import { type EventFile, FailedFileEvent, FileEvent, type FilePlace, UnreadableEvent } from './file-event.ts'
-import { checkOf, tokenText } from './resume-token.ts'
+import { checkOf, type ResumePoint, tokenText } from './resume-token.ts'
 import { type ValueSink, ValueSplitter } from './value-splitter.ts'
 
 export interface FileReadingOptions {
@@ -13,7 +13,7 @@ export interface FileReadingOptions {
   readonly head: string | undefined
   readonly bytesMax: number
   /** To go on behind. */
-  readonly from?: { readonly offset: number; readonly number: number; readonly isInArray: boolean }
+  readonly from?: Pick<ResumePoint, 'offset' | 'number' | 'isInArray' | 'line'>
 }
 
 export class FileReading implements EventFile, ValueSink {
@@ -21,19 +21,23 @@ export class FileReading implements EventFile, ValueSink {
   readonly before: number
   readonly #options: FileReadingOptions
   readonly #splitter: ValueSplitter
+  readonly #knowsLines: boolean
   #number: number
   #offset: number
   #events: FileEvent[] = []
 
   constructor(options: FileReadingOptions) {
-    const { name, before, bytesMax, from = { offset: 0, number: 0, isInArray: false } } = options
+    const { name, before, bytesMax, from = { offset: 0, number: 0, isInArray: false, line: 1 } } = options
     this.name = name
     this.before = before
     this.#options = options
     this.#number = from.number
     this.#offset = from.offset
+    this.#knowsLines = from.line !== undefined
+    const { line = 1, ...rest } = from
     this.#splitter = new ValueSplitter(this, {
-      ...from,
+      ...rest,
+      line,
       bytesMax,
       // A failed event is longer in its line than it was where it was read.
       isWhole: beginsFailureLine,
@@ -56,7 +60,7 @@ export class FileReading implements EventFile, ValueSink {
   end(damage?: string): FileEvent[] {
     this.#splitter.end()
     if (damage !== undefined) {
-      const at = { ...this.#next(this.#offset), isLast: true }
+      const at = { ...this.#next(this.#offset), lines: undefined, isLast: true }
       this.#events.push(new UnreadableEvent('…', damage, at))
     }
     return this.#taken()
@@ -74,7 +78,7 @@ export class FileReading implements EventFile, ValueSink {
     this.#events.push(new UnreadableEvent(text, why, this.#next(end)))
   }
 
-  tokenOf({ at: { number, end, isInArray, isLast }, written }: FileEvent): string {
+  tokenOf({ at: { number, end, lines, isInArray, isLast }, written }: FileEvent): string {
     const { name, before, earlier, head } = this.#options
     return tokenText({
       file: name,
@@ -83,6 +87,7 @@ export class FileReading implements EventFile, ValueSink {
       offset: end,
       event: before + number,
       number,
+      line: lines?.last,
       isInArray,
       isLast,
       last: written === undefined ? undefined : checkOf(written),
@@ -91,7 +96,15 @@ export class FileReading implements EventFile, ValueSink {
 
   #next(end: number): FilePlace {
     this.#number += 1
-    return { file: this, number: this.#number, end, isInArray: this.#splitter.isInArray, isLast: false }
+    const { isInArray, lines } = this.#splitter
+    return {
+      file: this,
+      number: this.#number,
+      end,
+      lines: this.#knowsLines ? lines : undefined,
+      isInArray,
+      isLast: false,
+    }
   }
 
   #taken(): FileEvent[] {

@@ -247,14 +247,14 @@ test('what cannot be read is an event of its own that says why, and the others a
     events.map((event) => reasonOf(event)?.replace(/ JSON: .*/, ' JSON') ?? event.attributes.id),
     [
       '1',
-      'orders.jsonl, event 2, which ends at byte 16, cannot be read: it is no JSON',
-      'orders.jsonl, event 3, which ends at byte 26, cannot be read: a line begins with { where none can be',
+      'orders.jsonl, event 2 on line 2, which ends at byte 16, cannot be read: it is no JSON',
+      'orders.jsonl, event 3 on line 3, which ends at byte 26, cannot be read: a line begins with { where none can be',
       '3',
-      'orders.jsonl, event 5, which ends at byte 48, cannot be read: it is no UTF-8',
-      'orders.jsonl, event 6 is no JSON',
-      'orders.jsonl, event 7, which ends at byte 121, cannot be read: it has more than 40 bytes',
+      'orders.jsonl, event 5 on line 5, which ends at byte 48, cannot be read: it is no UTF-8',
+      'orders.jsonl, event 6 on line 6 is no JSON',
+      'orders.jsonl, event 7 on line 7, which ends at byte 121, cannot be read: it has more than 40 bytes',
       '5',
-      'orders.jsonl, event 9, which ends at byte 137, cannot be read: the file ends within it',
+      'orders.jsonl, event 9 on line 9, which ends at byte 137, cannot be read: the file ends within it',
     ],
   )
   assert.throws(() => events[1]!.attributes, { code: 'REPLAY_EVENT_UNREADABLE' })

@@ -19,6 +19,8 @@ export interface ResumePoint {
   readonly event: number
   /** Number of the event in its file. */
   readonly number: number
+  /** On which it ends; undefined in a token that was written before this was kept. */
+  readonly line: number | undefined
   readonly isInArray: boolean
   /** Nothing that is behind it can be read: the next file is. */
   readonly isLast: boolean

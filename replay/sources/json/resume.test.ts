@@ -11,7 +11,7 @@ import { recordingAction } from '../../replay.fixture.ts'
 import { replay } from '../../replay.ts'
 import type { ReplayEvent } from '../../replay-event.ts'
 import { RunFolder } from '../../run/run-folder.ts'
-import { folderWith, idsOf, lines, numbered, readAll } from './json.fixture.ts'
+import { folderWith, idsOf, lines, numbered, readAll, reasonOf } from './json.fixture.ts'
 
 test('from the token of every event the rest is read, in another process too, whatever the files are', async (t) => {
   const orders = numbered(9).map((order) => ({ ...order, name: 'Möbel' }))
@@ -26,7 +26,7 @@ test('from the token of every event the rest is read, in another process too, wh
     '8.json': '[{"id":"1"},{"id":"2"}',
   })
   const shown = (events: readonly ReplayEvent[]) =>
-    events.map(({ position, place, text }) => [position, place, text])
+    events.map((event) => [event.position, event.place, event.text, reasonOf(event)])
   const whole = await readAll(source('*'))
   assert.ok(whole.length > 70)
   for (const [index, { token }] of whole.entries()) {

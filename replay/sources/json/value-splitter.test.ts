@@ -8,6 +8,7 @@ interface Told {
   readonly why: string | undefined
   readonly end: number
   readonly isInArray: boolean
+  readonly lines: { readonly first: number; readonly last: number }
 }
 
 test('values come out as they went in, however they are written and wherever the chunks end', () => {
@@ -39,9 +40,11 @@ test('what is told ends where it says, and what is behind a value can be read al
       (texts, form, sizes) => {
         const document = Buffer.from(joined(texts, form))
         const all = split(document, { sizes })
-        for (const [index, { text, end, isInArray }] of all.entries()) {
+        for (const [index, { text, end, isInArray, lines }] of all.entries()) {
+          const begin = document.subarray(0, end).toString().length - text.length
+          assert.equal(lines.first, lineAt(document.toString(), begin))
           assert.equal(document.subarray(0, end).toString().endsWith(text), true)
-          const rest = split(document.subarray(end), { offset: end, isInArray, sizes })
+          const rest = split(document.subarray(end), { offset: end, isInArray, line: lines.last, sizes })
           assert.deepEqual(rest, all.slice(index + 1))
         }
       },
@@ -81,6 +84,8 @@ test('random bytes are told whole: nothing between white space and commas is lef
           split(Buffer.from(document), { bytesMax }).map(({ text }) => text),
           'the same in one chunk',
         )
+        for (const { end, lines } of told)
+          assert.equal(lines.last, lineAt(Buffer.from(document).toString('latin1'), end))
         const shown = told.map(({ text }) => (text === '…' ? '' : text)).join('')
         assert.equal(bare(shown), bare(document))
       },
@@ -230,16 +235,24 @@ function split(
     bytesMax = 1_000_000,
     sizes = [document.length],
     ...from
-  }: { bytesMax?: number; sizes?: readonly number[]; offset?: number; isInArray?: boolean } = {},
+  }: {
+    bytesMax?: number
+    sizes?: readonly number[]
+    offset?: number
+    isInArray?: boolean
+    line?: number
+  } = {},
 ): Told[] {
   const told: Told[] = []
+  const tell = (text: string, why: string | undefined, end: number) =>
+    told.push({ text, why, end, isInArray: splitter.isInArray, lines: splitter.lines })
   const splitter = new ValueSplitter(
     {
       value: (text, json, end) => {
         if (json !== undefined) assert.deepEqual(json, JSON.parse(text))
-        told.push({ text, why: undefined, end, isInArray: splitter.isInArray })
+        tell(text, undefined, end)
       },
-      unreadable: (text, why, end) => told.push({ text, why, end, isInArray: splitter.isInArray }),
+      unreadable: (text, why, end) => tell(text, why, end),
     },
     { bytesMax, ...from },
   )
@@ -251,6 +264,10 @@ function split(
   }
   splitter.end()
   return told
+}
+
+function lineAt(document: string, index: number): number {
+  return document.slice(0, index).split('\n').length
 }
 
 /** Of chunks, over and over again. */

@@ -37,6 +37,8 @@ export interface SplitterOptions {
   readonly offset?: number
   /** Whether this is between elements of an array. Default false. */
   readonly isInArray?: boolean
+  /** Of the stream: on which line that is. Default 1. */
+  readonly line?: number
 }
 
 /**
@@ -79,12 +81,15 @@ export class ValueSplitter {
   #indent = 0
   /** Nothing but white space was before on the line. */
   #isLineStart = true
+  /** The number of the line on which the bytes in hand begin, and of the one on which the value does. */
+  #lineNumber: number
+  #valueLine = 1
   /** The value before was alone on its line. */
   #isByLine = false
 
   constructor(
     sink: ValueSink,
-    { bytesMax, isWhole = () => false, offset = 0, isInArray = false }: SplitterOptions,
+    { bytesMax, isWhole = () => false, offset = 0, isInArray = false, line = 1 }: SplitterOptions,
   ) {
     this.#sink = sink
     this.#bytesMax = bytesMax
@@ -92,11 +97,17 @@ export class ValueSplitter {
     this.#window = new ByteWindow(offset)
     this.#isInArray = isInArray
     this.#line = offset
+    this.#lineNumber = line
   }
 
   /** As of the value that the sink was given last. */
   get isInArray(): boolean {
     return this.#isInArray
+  }
+
+  /** On which line that value begins, and ends: 1, 2, 3 … */
+  get lines(): { readonly first: number; readonly last: number } {
+    return { first: this.#valueLine, last: this.#lineNumber }
   }
 
   /** Tells every value that is complete. */
@@ -121,7 +132,7 @@ export class ValueSplitter {
     if (this.#head === undefined && this.#state === 'value') this.#why = this.#tooLong()
     // Only its end matters now.
     this.#head ??= this.#shown(window.at, window.end)
-    window.at = Math.min(this.#next, window.end)
+    this.#passTo(Math.min(this.#next, window.end))
   }
 
   /** Of what is in hand, all bytes of which are held. */
@@ -158,6 +169,7 @@ export class ValueSplitter {
     if (!this.#skipSeparators()) {
       if (this.#isEnd && this.#isInArray) {
         this.#isInArray = false
+        this.#valueLine = this.#lineNumber
         this.#sink.unreadable('…', 'the file ends within its array', window.offsetOf(window.end))
       }
       return false
@@ -167,6 +179,7 @@ export class ValueSplitter {
     if (this.#isLineStart) this.#indent = window.offsetOf(at) - this.#line
     this.#next = at
     this.#hasNewline = false
+    this.#valueLine = this.#lineNumber
     if (byte === openObject || (byte === openArray && this.#isInArray)) {
       if (this.#isByLine && this.#isLineStart && this.#takeLine()) return true
       this.#state = 'value'
@@ -188,6 +201,7 @@ export class ValueSplitter {
       const byte = bytes[at]!
       if (byte === newline) {
         this.#line = window.offsetOf(at + 1)
+        this.#lineNumber += 1
         this.#isLineStart = true
       } else if (byte === mark[0]) {
         if (end - at < mark.length && !this.#isEnd) break
@@ -220,6 +234,7 @@ export class ValueSplitter {
     this.#sink.value(text, json, window.offsetOf(end))
     window.at = lineEnd + 1
     this.#line = window.offsetOf(lineEnd + 1)
+    this.#lineNumber += 1
     return true
   }
 
@@ -388,8 +403,15 @@ export class ValueSplitter {
     this.#sink.unreadable(text, why, window.offsetOf(end))
   }
 
+  /** What is in hand up to there is done with. */
+  #passTo(index: number): void {
+    const window = this.#window
+    this.#lineNumber += newlinesIn(window.bytes.subarray(window.at, index))
+    window.at = index
+  }
+
   #reset(end: number): void {
-    this.#window.at = end
+    this.#passTo(end)
     this.#next = end
     this.#state = 'between'
     this.#open.length = 0
@@ -417,6 +439,12 @@ export class ValueSplitter {
       return `base64:${shown.toString('base64')}${isCut ? '…' : ''}`
     return isCut ? `${shown.toString()}…` : shown.toString()
   }
+}
+
+function newlinesIn(bytes: Buffer): number {
+  let count = 0
+  for (let at = bytes.indexOf(newline); at !== -1; at = bytes.indexOf(newline, at + 1)) count += 1
+  return count
 }
 
 function parsedWord(word: string): unknown {
