@@ -19,6 +19,7 @@ export const parts = {
   'bare-consumer': () => import('./peers/bare-consumer.ts'),
   'plain-recorder': () => import('./peers/plain-recorder.ts'),
   'rabbitmq-stream': () => import('./peers/rabbitmq-stream.ts'),
+  'stream-client': () => import('./peers/stream-client.ts'),
   jetstream: () => import('./peers/jetstream.ts'),
   'emmett-rebuild': () => import('./peers/emmett-rebuild.ts'),
   'bare-json-loop': () => import('./peers/bare-json-loop.ts'),

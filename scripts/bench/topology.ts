@@ -30,7 +30,7 @@ export async function benchPartitions({ broker, atEnd }: Bench, partitions: numb
 }
 
 /** Declares a stream queue; gone after the row. */
-export async function benchStream({ broker, atEnd }: Bench): Promise<string> {
+export async function benchStream({ broker, atEnd }: Pick<Bench, 'broker' | 'atEnd'>): Promise<string> {
   const stream = `bench-stream-${randomBytes(4).toString('hex')}`
   const channel = await broker.openChannel()
   await channel.raw.assertQueue(stream, { durable: true, arguments: { 'x-queue-type': 'stream' } })

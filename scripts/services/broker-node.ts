@@ -17,6 +17,8 @@ export interface NodePorts {
   readonly epmd: number
   /** Of the management plugin's HTTP API, where that is enabled. */
   readonly management?: number
+  /** Of the stream plugin's own protocol, where that is enabled. */
+  readonly stream?: number
 }
 
 /** What a node of a cluster has in common with the others. */
@@ -41,7 +43,7 @@ export interface BrokerNode {
 }
 
 /** Those that we know how to keep on loopback and on a port of their own, or that open none. */
-export type BrokerPlugin = 'rabbitmq_management' | 'rabbitmq_sharding'
+export type BrokerPlugin = 'rabbitmq_management' | 'rabbitmq_sharding' | 'rabbitmq_stream'
 
 const usualPlugins: readonly BrokerPlugin[] = ['rabbitmq_sharding']
 
@@ -63,7 +65,11 @@ export async function writeNodeFiles({
 }: BrokerNode): Promise<void> {
   await mkdir(folder, { recursive: true })
   await writeFile(join(folder, 'enabled_plugins'), `[${plugins.join(',')}].\n`)
-  const settings = [cluster && discovery(cluster), ports.management && management(ports.management)]
+  const settings = [
+    cluster && discovery(cluster),
+    ports.management && management(ports.management),
+    ports.stream && streaming(ports.stream),
+  ]
   await writeFile(join(folder, 'rabbitmq.conf'), settings.filter(Boolean).join(''))
   if (ports.management) await writeFile(join(folder, 'advanced.config'), promptNews)
   // Erlang refuses one that others may read, and nobody, we included, may write it a second time.
@@ -81,6 +87,11 @@ function discovery({ nodeNames }: ClusterMembership): string {
 
 function management(port: number): string {
   return `management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = ${port}\ncollect_statistics_interval = 500\n`
+}
+
+/** A client asks where a stream is, and connects to what it is told. */
+function streaming(port: number): string {
+  return `stream.listeners.tcp.1 = 127.0.0.1:${port}\nstream.advertised_host = 127.0.0.1\nstream.advertised_port = ${port}\n`
 }
 
 /** The management plugin learns of queues and channels within a second or so, instead of ten. */

@@ -109,6 +109,7 @@ async function newBroker(
     distribution: await drawPort(),
     epmd: await drawPort(),
     ...(plugins?.includes('rabbitmq_management') && { management: await drawPort() }),
+    ...(plugins?.includes('rabbitmq_stream') && { stream: await drawPort() }),
   }
   const place = folder === undefined ? await mkdtemp(join(tmpdir(), 'backstory-broker-')) : resolve(folder)
   const guardian = new Guardian({ folder: folder === undefined ? place : undefined })

@@ -1,7 +1,7 @@
 /** What a private broker keeps over its own end, and from another one; each test starts it two or three times. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { accepts } from '../../scripts/services/ports.ts'
+import { accepts, listening } from '../../scripts/services/ports.ts'
 import { ownBroker } from '../fixtures/broker.ts'
 import { sendDurably, take } from '../fixtures/durable-message.ts'
 
@@ -23,6 +23,11 @@ test('a private broker that is killed and started again still has its persistent
   assert.equal(broker.url, url)
   assert.notEqual(broker.pid, pid)
   assert.equal(await take(url), 'kept')
+})
+
+test('a private broker with the stream plugin serves its protocol on a port of its own', async (t) => {
+  const { ports } = await ownBroker(t, { plugins: ['rabbitmq_stream'] })
+  await listening(ports.stream!, { signal: AbortSignal.timeout(30_000) })
 })
 
 test('two private brokers started at once do not meet', async (t) => {

@@ -5,6 +5,7 @@
 import { type OrderPlaced, orderPlaced, eventType as orderType } from '../order-placed.ts'
 import { postgresOrdersTable, upsertValues } from '../orders-table.ts'
 import { type Part, requireCount } from '../part.ts'
+import { loadPeer } from './load-peer.ts'
 
 export interface EmmettSetup {
   /** Of an empty database. */
@@ -37,8 +38,8 @@ const perStream = 500
 
 export async function open({ database, events }: EmmettSetup): Promise<Part> {
   const { getPostgreSQLEventStore, postgreSQLRawBatchSQLProjection, rebuildPostgreSQLProjections } =
-    await load<Emmett>('@event-driven-io/emmett-postgresql')
-  const { dumbo, rawSql, SQL } = await load<Dumbo>('@event-driven-io/dumbo')
+    await loadPeer<Emmett>('@event-driven-io/emmett-postgresql')
+  const { dumbo, rawSql, SQL } = await loadPeer<Dumbo>('@event-driven-io/dumbo')
   const pool = dumbo({ connectionString: database })
   await pool.execute.command(rawSql(postgresOrdersTable))
   const store = getPostgreSQLEventStore(database)
@@ -85,9 +86,4 @@ export async function open({ database, events }: EmmettSetup): Promise<Part> {
     },
     close: () => pool.close(),
   }
-}
-
-/** By a name that the compiler does not look up: nothing else needs these packages. */
-async function load<Module>(name: string): Promise<Module> {
-  return (await import(name)) as Module
 }

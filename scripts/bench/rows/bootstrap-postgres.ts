@@ -1,8 +1,7 @@
 /** Bootstrap of a consumer into a table of PostgreSQL, beside Emmett's rebuild of the same projection. */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { startPrivatePostgres } from '../../services/private-postgres.ts'
 import { newDatabase } from '../new-database.ts'
+import { missingPeers } from '../peers/load-peer.ts'
 import { recordedExchange } from '../recorded-exchange.ts'
 import type { Absent, Peer, Row } from '../row.ts'
 
@@ -22,8 +21,8 @@ export const bootstrapPostgres: Row = {
 
     async function emmett(): Promise<Peer | Absent> {
       const label = "Emmett's rebuild of the projection, from its own store in PostgreSQL"
-      if (!existsSync(join(import.meta.dirname, '../peers/node_modules')))
-        return { label, target: undefined, notRun: 'install it: npm ci --prefix scripts/bench/peers' }
+      const missing = missingPeers()
+      if (missing !== undefined) return { label, target: undefined, notRun: missing }
       const database = await newDatabase(server.url, 'emmett')
       const part = await bench.start('emmett-rebuild', { database, events })
       return { label, target: undefined, run: () => part.round() }

@@ -1,8 +1,10 @@
 /** Replay of the history to an empty handler, beside the readers of two other logs. */
 import { fillQueue } from '../fill.ts'
 import { installHint, natsWithOrders } from '../nats-server.ts'
+import { missingPeers } from '../peers/load-peer.ts'
 import { recordedExchange } from '../recorded-exchange.ts'
 import type { Absent, Bench, Peer, Row } from '../row.ts'
+import { installHint as needsRabbitmq4, streamWithOrders } from '../stream-broker.ts'
 import { benchStream } from '../topology.ts'
 
 /** As many as the readers of the other logs have under way, or less. */
@@ -20,7 +22,7 @@ export const replay: Row = {
         label: `consumer, cursor and checksum committed every ${replayBatch}`,
         run: () => ours.round(),
       },
-      peers: [await rabbitmqStream(bench), streamClient, await jetstream(bench)],
+      peers: [await rabbitmqStream(bench), await streamClient(bench), await jetstream(bench)],
     }
   },
 }
@@ -33,11 +35,16 @@ async function rabbitmqStream(bench: Bench): Promise<Peer> {
   return { label: 'RabbitMQ stream queue through amqplib', target: 3, run: () => part.round() }
 }
 
-/** It needs RabbitMQ 4 and its stream plugin. */
-const streamClient: Absent = {
-  label: 'RabbitMQ stream through rabbitmq-stream-js-client',
-  target: 3,
-  notRun: 'the client is not installed',
+/** It needs a newer RabbitMQ than the bench may have. */
+async function streamClient(bench: Bench): Promise<Peer | Absent> {
+  const label = 'RabbitMQ 4 stream through rabbitmq-stream-js-client'
+  const target = 3
+  const missing = missingPeers()
+  if (missing !== undefined) return { label, target, notRun: missing }
+  const orders = await streamWithOrders(bench)
+  if (orders === undefined) return { label, target, notRun: needsRabbitmq4 }
+  const part = await bench.start('stream-client', { ...orders, events: bench.events })
+  return { label, target, run: () => part.round() }
 }
 
 async function jetstream(bench: Bench): Promise<Peer | Absent> {
