@@ -47,7 +47,7 @@ export async function parse(args: readonly string[], { commands, columns }: Pars
   const choose = (command: Command) => (found: object) => {
     chosen = { command, args: readArguments(command, withDashes(found)) }
   }
-  const parser = declare(commands, { args, choose, columns })
+  const parser = declare(commands, { args, choose, columns, showsHelp: asksForHelp(args) })
   await parser.parseAsync(
     args.map((arg) => (arg === '-' ? dash : arg)),
     {},
@@ -57,6 +57,11 @@ export async function parse(args: readonly string[], { commands, columns }: Pars
   )
   if (help !== '') return { text: help, isAsked: true }
   return chosen ?? (await nothingChosen(args, { commands, columns }))
+}
+
+/** In each way that yargs knows, and some that it does not. */
+function asksForHelp(args: readonly string[]): boolean {
+  return args.length === 0 || args.some((arg) => arg === 'help' || /^(--help|-[^-]*h)/.test(arg))
 }
 
 /** yargs takes `--live=yes` for false. */
@@ -118,10 +123,12 @@ function declare(
     args,
     choose,
     columns,
+    showsHelp,
   }: {
     args: readonly string[]
     choose: (command: Command) => (found: object) => void
     columns: number
+    showsHelp: boolean
   },
 ): Argv {
   const parser = yargs()
@@ -151,14 +158,14 @@ function declare(
     })
   declareFlags(parser, commands)
   for (const command of commands.filter(({ name }) => !name.includes(' '))) {
-    declareCommand(parser, command, choose(command))
+    declareCommand(parser, command, { handler: choose(command), showsHelp })
   }
   for (const [group, summary] of Object.entries(groups)) {
     parser.command(group, summary, (inner) => {
       inner.usage(`$0 ${group} <command>\n\n${summary}`).epilogue(exitCodesHelp)
       declareFlags(inner, commands)
       for (const command of commands.filter(({ name }) => name.startsWith(`${group} `))) {
-        declareCommand(inner, command, choose(command))
+        declareCommand(inner, command, { handler: choose(command), showsHelp })
       }
       return inner
     })
@@ -179,20 +186,29 @@ function flagsOf(commands: readonly Command[]): Set<string> {
   return new Set(all.filter(([, { type }]) => type === 'flag').map(([name]) => name))
 }
 
-function declareCommand(parser: Argv, command: Command, handler: (found: object) => void): void {
+/**
+ * yargs lays out the help of each command that runs, which takes longer than all else that it does: it is given
+ * little to lay out.
+ */
+function declareCommand(
+  parser: Argv,
+  command: Command,
+  { handler, showsHelp }: { handler: (found: object) => void; showsHelp: boolean },
+): void {
   const { name, summary, positionals, options, examples } = command
   const own = usageOf(command)
     .split(' ')
     .slice(name.split(' ').length - 1)
     .join(' ')
   const build = (inner: Argv): Argv => {
-    inner.usage(`$0 ${usageOf(command)}\n\n${summary}`).epilogue(exitCodesHelp)
+    if (showsHelp) inner.usage(`$0 ${usageOf(command)}\n\n${summary}`).epilogue(exitCodesHelp)
     for (const [positional, { kind, describe }] of Object.entries(positionals)) {
       inner.positional(positional, { type: 'string', array: kind === 'many', describe })
     }
     for (const [option, declared] of Object.entries({ ...options, ...commonOptions })) {
-      inner.option(option, toYargs(declared))
+      inner.option(option, { ...toYargs(declared), hidden: !showsHelp })
     }
+    if (!showsHelp) return inner
     for (const [commandLine, what] of examples) inner.example(`$0 ${commandLine}`, what)
     return inner
   }
