@@ -2,10 +2,11 @@
  * The bytes of a stream that are still looked at: those from `at` to `end`, in one piece. What is before `at` is
  * done with, and its room is used again, so that it is no larger than the longest value needs.
  */
-import { isAscii } from 'node:buffer'
+import { isAscii, isUtf8 } from 'node:buffer'
 
 const usualBytes = 512 * 1024
 const quote = 0x22
+const newline = 0x0a
 
 export class ByteWindow {
   /** At `end` there is always a quote, so that a search for one needs no look at `end`. */
@@ -25,6 +26,22 @@ export class ByteWindow {
   /** Of the stream. */
   offsetOf(index: number): number {
     return this.#offset + index
+  }
+
+  /** undefined where it is no UTF-8. */
+  text(from: number, to: number): string | undefined {
+    const { bytes, isAscii } = this
+    if (isAscii) return bytes.toString('latin1', from, to)
+    const text = bytes.toString('utf8', from, to)
+    return text.includes('\ufffd') && !isUtf8(bytes.subarray(from, to)) ? undefined : text
+  }
+
+  /** How many there are. */
+  newlines(from: number, to: number): number {
+    const bytes = this.bytes.subarray(from, to)
+    let count = 0
+    for (let at = bytes.indexOf(newline); at !== -1; at = bytes.indexOf(newline, at + 1)) count += 1
+    return count
   }
 
   /**
