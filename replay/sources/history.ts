@@ -2,14 +2,11 @@
  * A history as a source: its events as lines of CloudEvents JSON, with all that the history says of them, so
  * that they can be published again byte for byte.
  */
-import { createHash } from 'node:crypto'
 import { resolve } from 'node:path'
-import { type Identity, isRfc3339, untyped, withJsonData, withJsonDataText } from '../../events/index.ts'
 import {
   bodyLengthOf,
   type EventFilter,
   EventTest,
-  eventLine,
   HistoryError,
   type HistoryReader,
   openHistory,
@@ -17,15 +14,14 @@ import {
   positionAt,
   requiredBy,
   type Selected,
-  type StoredEvent,
   selectFor,
   shownAddress,
 } from '../../history/index.ts'
 import { ReplayError } from '../errors.ts'
-import type { EventAttributes } from '../event-attributes.ts'
 import { PluginOptions } from '../options.ts'
-import type { PublishedMessage, ReplayEvent } from '../replay-event.ts'
 import type { PluginTarget, ReadOptions, Source, SourcePage, SourcePlugin, SourceSize } from '../source.ts'
+import { HistoryEvent } from './history/history-event.ts'
+import { checkOf, parseToken } from './history/history-token.ts'
 
 const pageEvents = 1_000
 
@@ -198,7 +194,7 @@ class HistorySource implements Source {
    * @throws ReplayError `REPLAY_CHECKPOINT_FOREIGN` where the history does not hold what was read there.
    */
   async #resume(token: string): Promise<number> {
-    const { position, check, upTo } = placeOfToken(token)
+    const { position, check, upTo } = parseToken(token)
     const { first, head } = this.#bounds
     const event = await this.#reader.at(position)
     const foreign = (why: string) =>
@@ -217,86 +213,6 @@ class HistorySource implements Source {
   async close(): Promise<void> {
     await this.#reader.close()
   }
-}
-
-/** Its line is made once somebody looks at it. */
-class HistoryEvent implements ReplayEvent {
-  readonly position: number
-  readonly #event: StoredEvent
-  readonly #upTo: number
-  #text: string | undefined
-  #json: unknown
-  #jsonText: string | undefined
-  #attributes: EventAttributes | undefined
-
-  /** @param upTo - With which position the run ends. */
-  constructor(event: StoredEvent, upTo: number) {
-    this.position = event.position
-    this.#event = event
-    this.#upTo = upTo
-  }
-
-  get place(): string {
-    return `position ${this.position}`
-  }
-
-  get token(): string {
-    return `${this.position} ${checkOf(this.#event)} ${this.#upTo}`
-  }
-
-  get length(): number {
-    return bodyLengthOf(this.#event)
-  }
-
-  get text(): string {
-    this.#text ??= eventLine(this.#event)
-    return this.#text
-  }
-
-  get published(): PublishedMessage {
-    return this.#event
-  }
-
-  get json(): unknown {
-    this.#json ??= withJsonData(JSON.parse(this.text))
-    return this.#json
-  }
-
-  get jsonText(): string {
-    this.#jsonText ??= withJsonDataText(this.text)
-    return this.#jsonText
-  }
-
-  /** As its line has them. */
-  get attributes(): EventAttributes {
-    const { id, source, type, subject, time } = this.#event
-    this.#attributes ??= {
-      id,
-      source,
-      type: type === '' ? untyped : type,
-      subject,
-      time: time !== undefined && isRfc3339(time) ? time : undefined,
-    }
-    return this.#attributes
-  }
-}
-
-/** @throws ReplayError `REPLAY_CHECKPOINT_FOREIGN`. */
-function placeOfToken(token: string): { position: number; check: string; upTo: number } {
-  const [, position, check, upTo] = /^(\d{1,15}) ([0-9a-f]{16}) (\d{1,15})$/.exec(token) ?? []
-  if (position !== undefined) return { position: Number(position), check: check!, upTo: Number(upTo) }
-  const why = /^\d+$/.test(token)
-    ? 'says no event, as an older version has written it'
-    : 'is none of a history'
-  throw new ReplayError('REPLAY_CHECKPOINT_FOREIGN', `The place ${token} ${why}: begin a new run`)
-}
-
-/** What an event is known by again. It stays where an event is erased. */
-function checkOf({ source, id }: Identity): string {
-  return createHash('sha256')
-    .update(JSON.stringify([source, id]))
-    .digest('hex')
-    .slice(0, 16)
 }
 
 /** How many positions of a page are in pruned ranges. */
