@@ -5,8 +5,9 @@
  * environment, with which nothing can run in a folder of its own. So the real scripts are looked for
  * first, and what is on the PATH counts only where it is one of them.
  */
-import { accessSync, constants, readdirSync, realpathSync } from 'node:fs'
+import { readdirSync, realpathSync } from 'node:fs'
 import { basename, delimiter, dirname, join } from 'node:path'
+import { isExecutable } from './is-executable.ts'
 
 export interface Installation {
   /** Path of the `rabbitmq-server` script. */
@@ -85,13 +86,4 @@ function onPath(name: string, path: string): string[] {
     .map((folder) => join(folder, name))
     .filter(isExecutable)
     .map((file) => realpathSync(file))
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }

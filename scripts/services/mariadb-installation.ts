@@ -1,6 +1,7 @@
 /** Where MariaDB's server is installed on this machine, and who may run it: it refuses root. */
-import { accessSync, constants, readFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { isExecutable } from './is-executable.ts'
+import { type SystemUser, userNamed } from './system-user.ts'
 
 export interface MariadbInstallation {
   /** Path of `mariadbd`. */
@@ -8,7 +9,7 @@ export interface MariadbInstallation {
   /** Path of `mariadb-install-db`, which makes a data folder. */
   readonly installDb: string
   /** Whom the server runs as; undefined for the user of this process. */
-  readonly user: { readonly uid: number; readonly gid: number } | undefined
+  readonly user: SystemUser | undefined
 }
 
 /**
@@ -35,21 +36,3 @@ const usualFolders = [
   '/opt/homebrew/opt/mariadb/bin',
   '/usr/local/opt/mariadb/bin',
 ]
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-function userNamed(name: string): { uid: number; gid: number } | undefined {
-  const line = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .find((entry) => entry.startsWith(`${name}:`))
-  if (line === undefined) return undefined
-  const [, , uid, gid] = line.split(':').map(Number)
-  return { uid: uid!, gid: gid! }
-}

@@ -4,14 +4,16 @@
  * Debian keeps its binaries off the PATH, in a folder a version, and PostgreSQL refuses to run as root:
  * where this process is root's, the server runs as the user `postgres` that its package brings.
  */
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { isExecutable } from './is-executable.ts'
+import { type SystemUser, userNamed } from './system-user.ts'
 
 export interface PostgresInstallation {
   /** Folder of `postgres` and `initdb`. */
   readonly bin: string
   /** Whom the server runs as; undefined for the user of this process. */
-  readonly user: { readonly uid: number; readonly gid: number } | undefined
+  readonly user: SystemUser | undefined
 }
 
 /**
@@ -50,22 +52,4 @@ function versionFolders(parent: string, prefix = ''): string[] {
 
 function hasServer(folder: string): boolean {
   return ['postgres', 'initdb'].every((name) => isExecutable(join(folder, name)))
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-function userNamed(name: string): { uid: number; gid: number } | undefined {
-  const line = readFileSync('/etc/passwd', 'utf8')
-    .split('\n')
-    .find((entry) => entry.startsWith(`${name}:`))
-  if (line === undefined) return undefined
-  const [, , uid, gid] = line.split(':').map(Number)
-  return { uid: uid!, gid: gid! }
 }

@@ -6,7 +6,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chown, mkdir, mkdtemp, open, readFile, writeFile } from 'node:fs/promises'
+import { chown, mkdir, mkdtemp, open, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,6 +18,8 @@ import { type GuardedProcess, Guardian } from './guardian.ts'
 import { findMariadb, type MariadbInstallation } from './mariadb-installation.ts'
 import { drawPort } from './ports.ts'
 import { run } from './run.ts'
+import { startFailure } from './start-failure.ts'
+import { commandAs } from './system-user.ts'
 
 const startTimeoutMs = 60_000
 const pollMs = 20
@@ -120,8 +122,9 @@ export class PrivateMariadb {
   async start(): Promise<void> {
     if (this.pid !== undefined) return
     await this.#makeData()
-    const log = await open(join(this.folder, 'mariadb.log'), 'a')
-    const command = this.#as(this.#place.installation.server, settings(this.folder, this.port))
+    const log = await open(this.#log, 'a')
+    const { server, user } = this.#place.installation
+    const command = commandAs(user, server, settings(this.folder, this.port))
     try {
       this.#server = this.#guardian.start('server', { ...command, env: environment(), output: log.fd })
     } finally {
@@ -153,7 +156,7 @@ export class PrivateMariadb {
     const { user: owner, installDb } = this.#place.installation
     if (owner !== undefined)
       for (const path of [this.folder, data, init]) await chown(path, owner.uid, owner.gid)
-    const { file, args } = this.#as(installDb, [
+    const { file, args } = commandAs(owner, installDb, [
       '--no-defaults',
       `--datadir=${data}`,
       '--auth-root-authentication-method=normal',
@@ -165,14 +168,6 @@ export class PrivateMariadb {
     throw new ServiceError('SERVICE_START_FAILED', `mariadb-install-db failed (${installDb}):\n${output}`)
   }
 
-  /** The command, as the user whom the server runs as. It becomes the server's own process. */
-  #as(file: string, args: readonly string[]): { file: string; args: string[] } {
-    const { user: owner } = this.#place.installation
-    if (owner === undefined) return { file, args: [...args] }
-    const drop = [`--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups', '--']
-    return { file: 'setpriv', args: [...drop, file, ...args] }
-  }
-
   async #untilReady(server: GuardedProcess): Promise<void> {
     const deadline = Date.now() + startTimeoutMs
     while (!(await greets(this.port))) {
@@ -182,11 +177,12 @@ export class PrivateMariadb {
     }
   }
 
+  get #log(): string {
+    return join(this.folder, 'mariadb.log')
+  }
+
   async #fail(what: string): Promise<never> {
-    const log = await readFile(join(this.folder, 'mariadb.log'), 'utf8').catch(() => '')
-    const tail = log.trimEnd().split('\n').slice(-20).join('\n')
-    const message = `${what} (${this.#place.installation.server}). The end of its log:\n${tail}`
-    throw new ServiceError('SERVICE_START_FAILED', message)
+    throw await startFailure(`${what} (${this.#place.installation.server})`, this.#log)
   }
 }
 

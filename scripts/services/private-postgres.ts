@@ -19,6 +19,8 @@ import { type GuardedProcess, Guardian } from './guardian.ts'
 import { drawPort } from './ports.ts'
 import { findPostgres, type PostgresInstallation } from './postgres-installation.ts'
 import { run } from './run.ts'
+import { startFailure } from './start-failure.ts'
+import { commandAs } from './system-user.ts'
 
 export interface PrivatePostgresOptions {
   /** Kept at the end, data and all. Default: a temporary one, removed at the end. */
@@ -124,8 +126,8 @@ export class PrivatePostgres {
   async start(): Promise<void> {
     if (this.pid !== undefined) return
     await this.#makeData()
-    const log = await open(join(this.folder, 'postgres.log'), 'a')
-    const command = this.#as('postgres', ['-D', join(this.folder, 'data'), ...settings(this.port)])
+    const log = await open(this.#log, 'a')
+    const command = this.#command('postgres', ['-D', join(this.folder, 'data'), ...settings(this.port)])
     try {
       this.#server = this.#guardian.start('server', { ...command, env: environment(), output: log.fd })
     } finally {
@@ -166,7 +168,7 @@ export class PrivatePostgres {
     await rm(join(this.folder, 'data'), { recursive: true, force: true })
     await writeFile(passwordFile, this.#password, { mode: 0o600 })
     await this.#giveToUser(this.folder, passwordFile)
-    const { file, args } = this.#as('initdb', [
+    const { file, args } = this.#command('initdb', [
       ...['-D', join(this.folder, 'data'), '-U', user, `--pwfile=${passwordFile}`],
       ...['--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', '--no-sync'],
     ])
@@ -184,12 +186,13 @@ export class PrivatePostgres {
     if (owner !== undefined) for (const path of paths) await chown(path, owner.uid, owner.gid)
   }
 
-  /** The command, as the user whom the server runs as. It becomes the server's own process. */
-  #as(name: 'postgres' | 'initdb', args: readonly string[]): { file: string; args: string[] } {
+  #command(name: 'postgres' | 'initdb', args: readonly string[]): { file: string; args: string[] } {
     const { bin, user: owner } = this.#place.installation
-    if (owner === undefined) return { file: join(bin, name), args: [...args] }
-    const drop = [`--reuid=${owner.uid}`, `--regid=${owner.gid}`, '--clear-groups', '--']
-    return { file: 'setpriv', args: [...drop, join(bin, name), ...args] }
+    return commandAs(owner, join(bin, name), args)
+  }
+
+  get #log(): string {
+    return join(this.folder, 'postgres.log')
   }
 
   async #untilReady(server: GuardedProcess): Promise<void> {
@@ -209,10 +212,7 @@ export class PrivatePostgres {
   }
 
   async #fail(what: string, cause?: unknown): Promise<never> {
-    const log = await readFile(join(this.folder, 'postgres.log'), 'utf8').catch(() => '')
-    const tail = log.trimEnd().split('\n').slice(-20).join('\n')
-    const message = `${what} (${this.#place.installation.bin}). The end of its log:\n${tail}`
-    throw new ServiceError('SERVICE_START_FAILED', message, { cause })
+    throw await startFailure(`${what} (${this.#place.installation.bin})`, this.#log, { cause })
   }
 }
 
