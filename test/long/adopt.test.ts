@@ -113,7 +113,8 @@ test('a queue whose messages expire, the fence too, ends when it is empty', asyn
 })
 
 test('of a stream that was cut, how many messages are missing is said', async (t) => {
-  const bounds = { 'x-max-length-bytes': 20_000, 'x-stream-max-segment-size-bytes': 10_000 }
+  // Retention drops whole segments, and some time after they are full: of two it may leave none with a message.
+  const bounds = { 'x-max-length-bytes': 60_000, 'x-stream-max-segment-size-bytes': 10_000 }
   const place = await backedUp(t, { ...stream, ...bounds })
   const body = Buffer.alloc(200)
   let published = 0
@@ -140,7 +141,7 @@ test('of a stream that was cut, how many messages are missing is said', async (t
     offset = await first()
   }
   const status = await adopt(place, { from: { stream: place.backup } })
-  assert.equal(status.truncated, offset)
+  assert.ok(status.truncated >= offset, `${status.truncated} of ${offset} and later ones`)
   const [oldest] = await recorded(place)
   assert.equal(status.recorded, published - Number(oldest!.id) + 1)
   assert.ok(status.truncated >= published - status.recorded)
