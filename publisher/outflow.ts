@@ -43,6 +43,8 @@ export class Outflow {
   #suspects = 0
   /** Until when a nack says that a queue is being started; undefined once this channel has had an answer. */
   #startingUntil: number | undefined
+  /** Twice as long each time: other queues take each copy. */
+  #startPauseMs = 0
   #startTimer: NodeJS.Timeout | undefined
   #returned = new Set<string>()
   #timer: NodeJS.Timeout | undefined
@@ -103,6 +105,7 @@ export class Outflow {
     this.#lastTag = 0
     this.#paused = false
     this.#startingUntil = performance.now() + queueStartMsMax
+    this.#startPauseMs = queueStartPauseMsMin
     channel.onReturn(({ appId, messageId }) => this.#returned.add(`${appId}\0${messageId}`))
     channel.onConfirm((tag, answer) => this.#answered(tag, answer))
     this.#pump()
@@ -223,7 +226,8 @@ export class Outflow {
     this.#startTimer = setTimeout(() => {
       this.#startTimer = undefined
       this.#pump()
-    }, queueStartPollMs)
+    }, this.#startPauseMs)
+    this.#startPauseMs *= 2
   }
 
   /** Publishes leave side by side from here on. */
@@ -291,7 +295,7 @@ export class Outflow {
 
 /** A queue starts within some milliseconds; on a machine with much else to do, within a second or two. */
 const queueStartMsMax = 3_000
-const queueStartPollMs = 20
+const queueStartPauseMsMin = 20
 
 /** A header or property that AMQP has no form for: the client throws before anything is sent. */
 function isEncodingError(error: unknown): error is Error {
