@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { copyFile, mkdtemp, open, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -74,6 +75,49 @@ test('a file that was cut off is told at once', async (t) => {
   await truncate(path, 8_192)
   await assert.rejects(openHistory({ history: path }).bounds(), /was cut off/)
   await assert.rejects(openHistoryWriter({ history: path, exchange: 'orders' }), { code: 'HISTORY_CORRUPT' })
+})
+
+test('so is one that lacks part of its last page', async (t) => {
+  const path = await temporaryFile(t)
+  await (await openHistoryWriter({ history: path, exchange: 'orders' })).close()
+  await truncate(path, (await stat(path)).size - 1)
+  await assert.rejects(openHistory({ history: path }).bounds(), /was cut off/)
+})
+
+test('a file whose commit was killed halfway is rolled back, not refused', async (t) => {
+  const [whole, path] = [await temporaryFile(t), await temporaryFile(t)]
+  const database = await openSqlite(whole)
+  database.pragma('journal_mode = DELETE')
+  database.exec("CREATE TABLE orders (id TEXT); INSERT INTO orders VALUES ('before')")
+  // Pages go to the file before the commit, the first of them behind their journal.
+  database.pragma('cache_size = 1')
+  database.exec('BEGIN')
+  const insert = database.prepare('INSERT INTO orders VALUES (?)')
+  for (let n = 0; n < 100; n++) insert.run('x'.repeat(1_000))
+  for (const end of ['', '-journal']) await copyFile(`${whole}${end}`, `${path}${end}`)
+  database.exec('ROLLBACK')
+  database.close()
+  // The first page says already how many there are to be.
+  const file = await open(path, 'r+')
+  await file.write(Buffer.from([0, 0, 1, 0]), 0, 4, 28)
+  await file.close()
+
+  const rolledBack = await openSqlite(path, { isOurs: false })
+  t.after(() => rolledBack.close())
+  assert.deepEqual(rolledBack.prepare('SELECT id FROM orders').pluck().all(), ['before'])
+})
+
+test('a file that another connection of this process has locked stays locked when it is opened again', async (t) => {
+  const path = await temporaryFile(t)
+  const database = await openSqlite(path)
+  t.after(() => database.close())
+  database.pragma('journal_mode = DELETE')
+  database.exec('BEGIN IMMEDIATE')
+  const again = await openSqlite(path, { isOurs: false })
+  again.close()
+  const script = `new (require('better-sqlite3'))(process.argv[1], { timeout: 0 }).exec('BEGIN IMMEDIATE')`
+  const { stderr } = spawnSync(process.execPath, ['-e', script, path], { encoding: 'utf8' })
+  assert.match(stderr, /SQLITE_BUSY/)
 })
 
 test('a history of a later version is refused, not misread', async (t) => {

@@ -5,7 +5,7 @@
  * publishes needs no native module.
  */
 import { existsSync, statSync } from 'node:fs'
-import { mkdir, open } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type Database from 'better-sqlite3'
 import { HistoryError } from '../errors.ts'
@@ -35,15 +35,19 @@ export async function openSqlite(
   }
   try {
     if (isMade) await mkdir(dirname(path), { recursive: true })
-    await checkLength(path)
     const database = new Driver(path, { readonly, fileMustExist: !isMade, timeout: busyTimeoutMs })
-    database.pragma('synchronous = FULL')
-    if (isMade) {
-      database.pragma('journal_mode = WAL')
-      database.pragma(`wal_autocheckpoint = ${checkpointPages}`)
+    try {
+      database.pragma('synchronous = FULL')
+      checkLength(database, path)
+      if (isMade) {
+        database.pragma('journal_mode = WAL')
+        database.pragma(`wal_autocheckpoint = ${checkpointPages}`)
+      }
+      return database
+    } catch (error) {
+      database.close()
+      throw error
     }
-    database.pragma('user_version')
-    return database
   } catch (error) {
     throw sqliteError(error, path)
   }
@@ -86,15 +90,9 @@ export async function lockFile(path: string): Promise<{ release(): void } | unde
 export function sqliteError(error: unknown, path: string): unknown {
   const { code } = error as { code?: unknown }
   if (error instanceof HistoryError || typeof code !== 'string') return error
-  if (code.startsWith('SQLITE_CORRUPT') || code === 'SQLITE_NOTADB') {
-    return new HistoryError(
-      'HISTORY_CORRUPT',
-      `${path} is damaged or no SQLite file; restore it or name another`,
-      {
-        cause: error,
-      },
-    )
-  }
+  if (code.startsWith('SQLITE_CORRUPT')) return damaged(path, { cause: error })
+  if (code === 'SQLITE_NOTADB')
+    return new HistoryError('HISTORY_CORRUPT', `${path} is no SQLite file; name another`, { cause: error })
   const isSystemError = code.startsWith('SQLITE_') || /^E[A-Z]+$/.test(code)
   if (!isSystemError) return error
   return new HistoryError(
@@ -125,31 +123,23 @@ async function loadDriver(): Promise<typeof Database> {
 }
 
 /**
- * SQLite notices a file that was cut off only when it reads the missing part; this looks at once. While
- * a write-ahead log is there the file may rightly be short.
+ * SQLite notices a file that lacks part of a page only when it reads that; this looks at once. What a commit that was
+ * killed has left is rolled back by the first read, and the lock of its transaction keeps other commits away. While a
+ * write-ahead log is there the file may rightly be short.
+ *
+ * It does not open the file by itself: closing that would drop every lock that the process has on it.
  */
-async function checkLength(path: string): Promise<void> {
-  if (!existsSync(path) || (existsSync(`${path}-wal`) && statSync(`${path}-wal`).size > 0)) return
-  const { size } = statSync(path)
-  if (size === 0) return
-  const header = Buffer.alloc(headerBytes)
-  const file = await open(path)
-  try {
-    await file.read(header, 0, headerBytes, 0)
-  } finally {
-    await file.close()
-  }
-  // https://www.sqlite.org/fileformat2.html#the_database_header
-  const pageBytes = header.readUInt16BE(16) === 1 ? 65_536 : header.readUInt16BE(16)
-  const pages = header.readUInt32BE(28)
-  const isSqlite = header.toString('latin1', 0, 16) === 'SQLite format 3\0'
-  if (isSqlite && size >= pages * pageBytes) return
-  throw new HistoryError(
-    'HISTORY_CORRUPT',
-    isSqlite
-      ? `${path} was cut off: it has ${size} of ${pages * pageBytes} bytes; restore it or name another`
-      : `${path} is no SQLite file; name another`,
-  )
+function checkLength(database: SqliteDatabase, path: string): void {
+  const isWhole = database.transaction(() => {
+    const pages = database.pragma('page_count', { simple: true }) as number
+    const pageBytes = database.pragma('page_size', { simple: true }) as number
+    const log = statSync(`${path}-wal`, { throwIfNoEntry: false })
+    return (log !== undefined && log.size > 0) || statSync(path).size >= pages * pageBytes
+  })()
+  if (!isWhole) throw damaged(path)
 }
 
-const headerBytes = 100
+function damaged(path: string, options?: ErrorOptions): HistoryError {
+  const message = `${path} was cut off or is damaged; restore it or name another`
+  return new HistoryError('HISTORY_CORRUPT', message, options)
+}
