@@ -21,7 +21,7 @@ export class PluginOptions {
 
   /** @throws TypeError where it is absent, too. */
   requiredText(name: string): string {
-    return this.text(name) ?? this.#refuse(`needs the option \`${name}\``)
+    return this.text(name) ?? this.#refuse(`needs the option \`${name}\`${this.#given()}`)
   }
 
   /** A text or several. @throws TypeError for anything else. */
@@ -78,6 +78,12 @@ export class PluginOptions {
     const [surplus] = this.#left.keys()
     if (surplus === undefined) return
     this.#refuse(`has no option \`${surplus}\`, only ${this.#known.join(', ') || 'none'}`)
+  }
+
+  /** What is left: a misspelt one is among them. */
+  #given(): string {
+    const names = [...this.#left.keys()].map((name) => `\`${name}\``)
+    return names.length === 0 ? '' : `; it was given ${names.join(', ')}`
   }
 
   #take<Value>(name: string, what: string, read: (value: unknown) => Value | undefined): Value | undefined {

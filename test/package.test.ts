@@ -56,7 +56,9 @@ test('the packed package installs into an empty folder and works from there, typ
   const folder = await mkdtemp(join(tmpdir(), 'backstory-package-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   await run('npm', ['run', 'build'], { cwd: repository })
-  const packed = await run('npm', ['pack', '--pack-destination', folder, '--json'], { cwd: repository })
+  const packed = await run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder, '--json'], {
+    cwd: repository,
+  })
   const file = packed.stdout.match(/"filename": *"([^"]+)"/)![1]!
   await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "module" }')
   // Compiling better-sqlite3 again would take a minute: the install scripts stay off, and its binary is
@@ -138,7 +140,7 @@ test('the packed package installs into an empty folder and works from there, typ
   })
 
   await t.test('nothing of the demo, the tests or the sources is in it', async () => {
-    const listed = await run('npm', ['pack', '--dry-run', '--json'], { cwd: repository })
+    const listed = await run('npm', ['pack', '--ignore-scripts', '--dry-run', '--json'], { cwd: repository })
     const paths = [...listed.stdout.matchAll(/"path": *"([^"]+)"/g)].map(([, path]) => path!)
     assert.deepEqual(
       paths.filter((path) => /edison|\/test\/|\.test\.|fixture|bench|demo|(?<!\.d)\.ts$/.test(path)),

@@ -232,6 +232,7 @@ function timeOption(options: PluginOptions, name: string): Date | undefined {
   const text = options.text(name)
   if (text === undefined) return undefined
   const time = new Date(text)
-  if (Number.isNaN(time.getTime())) throw new TypeError(`Expected \`${name}\` to be a time, got ${text}`)
+  if (Number.isNaN(time.getTime()))
+    throw new TypeError(`Expected \`${name}\` to be a time such as 2026-11-01T00:00:00Z, got ${text}`)
   return time
 }

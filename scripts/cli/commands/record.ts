@@ -33,7 +33,13 @@ export const recordCommand = defineCommand({
       default: 2_000,
       describe: 'Deliveries that are not acknowledged, at most',
     },
-    batch: { type: 'integer', min: 1, max: 65_535, default: 500, describe: 'Events a transaction, at most' },
+    batch: {
+      type: 'integer',
+      min: 1,
+      max: 65_535,
+      default: 1_000,
+      describe: 'Events a transaction, at most',
+    },
     every: {
       type: 'seconds',
       min: 0.1,

@@ -17,6 +17,7 @@ const mebibyte = 1_024 * 1_024
 /** The write-ahead log and a batch need about so much. */
 const roomMin = 64 * mebibyte
 const daysMin = 14
+const decade = 3_650
 
 export function diskCheck({
   path,
@@ -64,7 +65,9 @@ export function roomFinding({
     return warn(
       `${free}: at the last day's pace that is enough for ${count(days)} days; make room, or keep less`,
     )
-  return ok(days === undefined ? free : `${free}: at the last day's pace enough for ${count(days)} days`)
+  if (days === undefined) return ok(free)
+  const enough = days > decade ? 'more than ten years' : `${count(days)} days`
+  return ok(`${free}: at the last day's pace enough for ${enough}`)
 }
 
 function mebibytes(bytes: number): string {
