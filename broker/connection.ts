@@ -67,10 +67,24 @@ interface Waiter {
   timer?: NodeJS.Timeout
 }
 
+/**
+ * What is used of amqp-connection-manager. Its own declarations would be part of ours, and do not compile beside
+ * every version of @types/node.
+ */
+interface ConnectionManager {
+  on(event: 'connect', listener: (told: { connection: unknown }) => void): unknown
+  on(event: 'disconnect', listener: (told: { err: Error }) => void): unknown
+  on(event: 'connectFailed', listener: (told: { err: Error; url: unknown }) => void): unknown
+  on(event: 'blocked', listener: (told: { reason: string }) => void): unknown
+  on(event: 'unblocked', listener: () => void): unknown
+  connect(): Promise<void>
+  close(): Promise<void>
+}
+
 export class Broker {
   /** Where it connects to, without passwords. */
   readonly address: string
-  readonly #manager: InstanceType<typeof AmqpConnectionManagerClass>
+  readonly #manager: ConnectionManager
   readonly #logger: Logger
   readonly #reconnectMs: number
   #connection: ChannelModel | undefined
@@ -84,7 +98,7 @@ export class Broker {
   #endedByBroker = 0
 
   constructor(
-    manager: InstanceType<typeof AmqpConnectionManagerClass>,
+    manager: ConnectionManager,
     { urls, reconnectMs, logger }: { urls: readonly string[]; reconnectMs: number; logger: Logger },
   ) {
     this.address = urls.map(redactUrl).join(', ')
