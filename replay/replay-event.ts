@@ -7,6 +7,7 @@
 
 import type { Message } from '../events/index.ts'
 import type { EventAttributes } from './event-attributes.ts'
+import type { FailureCause } from './run/failure-line.ts'
 
 export interface PublishedMessage {
   readonly id: string
@@ -39,8 +40,8 @@ export interface ReplayEvent {
   /** @throws ReplayError `REPLAY_EVENT_UNREADABLE`, as `json`. */
   readonly attributes: EventAttributes
   /**
-   * Set where it is read back from a failures file: the rules that have failed with it, by name. Only they see
-   * it again.
+   * Set where it is read back from a failures file: what it failed of. Only the rules that failed with it see it
+   * again; where one cause has none, the event could not be read, and each rule sees it.
    */
-  readonly rules?: readonly string[]
+  readonly causes?: readonly FailureCause[]
 }

@@ -115,7 +115,7 @@ test('a refused event goes to the failures, what comes after it of its key waits
   assert.deepEqual([report.rules[0]!.failed, report.rules[0]!.held, report.exitCode], [1, 2, 1])
   const lines = readFileSync(folder.failuresOf(1), 'utf8').trimEnd().split('\n').map(readFailureLine)
   assert.deepEqual(
-    lines.map((line) => [line!.position, line!.rules, JSON.parse(line!.text).id]),
+    lines.map((line) => [line!.position, line!.causes.map(({ rule }) => rule), JSON.parse(line!.text).id]),
     [
       [4, ['r'], '4'],
       [7, ['r'], '7'],
@@ -371,13 +371,14 @@ test('failures are tried again under the rules that they failed under, which a m
   })
   const lines = readFileSync(folder.failuresOf(1), 'utf8').trimEnd().split('\n')
   const failures = () => {
-    const source = listSource(lines.map((line) => readFailureLine(line)!.text))
+    const failed = lines.map((line) => readFailureLine(line)!)
+    const source = listSource(failed.map(({ text }) => text))
     return {
       ...source,
       async *read(options: Parameters<typeof source.read>[0]) {
         for await (const page of source.read(options)) {
           const events = page.events.map((event) =>
-            Object.defineProperty(event, 'rules', { value: ['paid'] }),
+            Object.defineProperty(event, 'causes', { value: failed[event.position - 1]!.causes }),
           )
           yield { ...page, events }
         }

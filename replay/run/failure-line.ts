@@ -34,8 +34,8 @@ export interface FailedLine {
   readonly position: number
   readonly place: string
   readonly text: string
-  /** That have failed with it; undefined where no rule has seen it. */
-  readonly rules: readonly string[] | undefined
+  /** As they stand there. */
+  readonly causes: readonly FailureCause[]
 }
 
 /** What a line holds, also where another writer of JSON has written it again; undefined where it is no failure line. */
@@ -46,12 +46,23 @@ export function readFailureLine(line: string): FailedLine | undefined {
   const { position, place, causes } = (failure ?? {}) as Partial<FailedEvent>
   if (!Number.isSafeInteger(position) || typeof place !== 'string' || !Array.isArray(causes)) return undefined
   if (typeof text !== 'string' && event === undefined) return undefined
-  const rules = causes.map((cause: Partial<FailureCause> | null) => cause?.rule)
   return {
     position: position!,
     place,
     text: typeof text === 'string' ? text : eventText(line, members),
-    rules: rules.every((rule) => typeof rule === 'string') ? rules : undefined,
+    causes: causes.map(causeFrom),
+  }
+}
+
+/** Another hand may have written it. */
+function causeFrom(written: unknown): FailureCause {
+  const { rule, kind, code, message, attempts } = (written ?? {}) as Partial<FailureCause>
+  return {
+    rule: typeof rule === 'string' ? rule : undefined,
+    kind: kind ?? 'refused',
+    code: String(code ?? ''),
+    message: String(message ?? ''),
+    attempts: attempts ?? 1,
   }
 }
 

@@ -5,6 +5,7 @@
 import type { Pattern } from '../../events/index.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { Source } from '../source.ts'
+import type { FailureCause } from './failure-line.ts'
 
 export interface Round {
   /** Those that `picks` let through, in the source's order. */
@@ -23,6 +24,8 @@ export interface Picked {
   readonly rules: readonly number[]
   /** Set where the event could not be read, so that no rule could pick it. */
   readonly unreadable?: Error
+  /** Of a retry: what it failed of before, and no rule picks any more. */
+  readonly left?: readonly FailureCause[]
 }
 
 export interface RoundsOptions {

@@ -3,6 +3,7 @@ import { compilePatterns, type RuleSet } from '../../events/index.ts'
 import { ReplayError } from '../errors.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { Rule } from '../rule.ts'
+import type { FailureCause } from './failure-line.ts'
 
 export class RulePicker {
   readonly #names: readonly string[]
@@ -39,10 +40,28 @@ export class RulePicker {
         if (this.#always.length > 0) picking = [...picking, ...this.#always].sort((a, b) => a - b)
       }
     }
-    const { rules } = event
+    const rules = failedRules(event)
     if (rules !== undefined && this.#isTheirs(rules, event))
       picking = picking.filter((rule) => rules.includes(this.#names[rule]!))
     return picking.length === 0 ? undefined : picking
+  }
+
+  /**
+   * What of an event's failures is left as it is by a retry, since no rule that has failed with it picks it.
+   *
+   * @param picking - As `pick` gave it.
+   */
+  left({ causes = [] }: ReplayEvent, picking: readonly number[] = []): readonly FailureCause[] {
+    if (!this.#isRetry) return []
+    const picked = picking.map((rule) => this.#names[rule])
+    // What no rule had seen is whichever's that takes it now.
+    return causes.filter(({ rule }) => (rule === undefined ? picked.length === 0 : !picked.includes(rule)))
+  }
+
+  /** Undefined where there is none of that name. */
+  indexOf(name: string | undefined): number | undefined {
+    const at = name === undefined ? -1 : this.#names.indexOf(name)
+    return at === -1 ? undefined : at
   }
 
   /** Whether the rules that an event has failed under are among these. A file of failures may be any replay's. */
@@ -56,4 +75,10 @@ export class RulePicker {
     }
     return rules.some((name) => this.#names.includes(name))
   }
+}
+
+/** Undefined where any may pick it. */
+function failedRules({ causes }: ReplayEvent): readonly string[] | undefined {
+  const rules = causes?.map(({ rule }) => rule)
+  return rules?.every((rule) => rule !== undefined) ? rules : undefined
 }

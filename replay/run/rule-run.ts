@@ -21,6 +21,8 @@ export interface Work {
   /** What the action is to do; absent where it refused the event. */
   readonly prepared?: unknown
   readonly refusal?: ActionFailure
+  /** It has failed before, and stays as it is: all that it does is to hold what comes after it. */
+  readonly isLeft?: boolean
   /** Undefined for an event that has none: nothing holds it. */
   readonly key: string | undefined
 }
@@ -95,7 +97,8 @@ export class RuleRun {
   /** What of the work an action would be given, where all that it is given succeeds; tells the rest as `act` does. */
   planned(work: readonly Work[]): Work[] {
     return work.filter((one) => {
-      if (one.key !== undefined && this.#held.has(one.key)) this.#tellHeld(one.event, one.key)
+      if (one.isLeft) this.#hold(one.key)
+      else if (one.key !== undefined && this.#held.has(one.key)) this.#tellHeld(one.event, one.key)
       else if (one.refusal !== undefined) this.#fail(one, one.refusal, 1)
       else return true
       return false
@@ -137,9 +140,12 @@ export class RuleRun {
     while (lane.at < lane.queue.length && batch.length < batchMax) {
       const work = lane.queue[lane.at]!
       const { event, key } = work
-      if (key !== undefined && this.#held.has(key)) this.#tellHeld(event, key)
+      // What is before them in the batch may be of their key, and is to be done first.
+      if (work.isLeft) {
+        if (batch.length > 0) break
+        this.#hold(key)
+      } else if (key !== undefined && this.#held.has(key)) this.#tellHeld(event, key)
       else if (work.refusal !== undefined) {
-        // What is before it in the batch may be of its key, and is to be done first.
         if (batch.length > 0) break
         this.#fail(work, work.refusal, 1)
       } else {
@@ -232,8 +238,12 @@ export class RuleRun {
 
   #fail({ event, key }: Work, failure: ActionFailure, attempts: number): void {
     const { kind, code, message } = failure
-    if (key !== undefined && this.#options.order !== 'none') this.#held.add(key)
+    this.#hold(key)
     this.#options.onOutcome(event, { rule: this.#options.name, kind, code, message, attempts })
+  }
+
+  #hold(key: string | undefined): void {
+    if (key !== undefined && this.#options.order !== 'none') this.#held.add(key)
   }
 
   #tellHeld(event: ReplayEvent, key: string): void {

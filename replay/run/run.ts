@@ -32,6 +32,7 @@ export class Run {
   readonly #tally: Tally
   readonly #ruleRuns: readonly RuleRun[]
   readonly #picker: RulePicker
+  readonly #isRetry: boolean
   readonly #sharedTargets: SharedTargets
   /** Of the round in hand. */
   #failures = new Map<ReplayEvent, FailureCause[]>()
@@ -45,7 +46,8 @@ export class Run {
     this.#options = options
     const { rules, order, concurrency, retries, pace } = options
     this.#token = state?.token
-    this.#picker = new RulePicker(rules, { isRetry: (options.checkpoints?.pass ?? 1) > 1 })
+    this.#isRetry = (options.checkpoints?.pass ?? 1) > 1
+    this.#picker = new RulePicker(rules, { isRetry: this.#isRetry })
     this.#sharedTargets = new SharedTargets(rules)
     this.#tally = new Tally(
       rules.map(({ name, action }) => ({ name, action: action.name })),
@@ -113,7 +115,8 @@ export class Run {
       after,
       signal: AbortSignal.any([signal, stop.signal]),
       dryRun,
-      patterns: patternsOf(rules),
+      // Of failures each is handed out: what no rule picks is kept.
+      patterns: this.#isRetry ? undefined : patternsOf(rules),
       pickedMax: () => sizes.next,
       pick: (event) => this.#pick(event),
     })
@@ -154,7 +157,8 @@ export class Run {
   #pick(event: ReplayEvent): Picked | undefined {
     try {
       const rules = this.#picker.pick(event)
-      return rules && { event, rules }
+      const left = this.#picker.left(event, rules)
+      return rules === undefined && left.length === 0 ? undefined : { event, rules: rules ?? [], left }
     } catch (error) {
       // No JSON, or JSON that is nested deeper than anybody looks into.
       const isPlain = error instanceof ReplayError && error.code === 'REPLAY_PLAN_INVALID'
@@ -169,15 +173,16 @@ export class Run {
     let work: Work[][] = rules.map(() => [])
     this.#tally.read += read
     this.#bytes = bytes
-    for (const { event, rules: picking, unreadable } of picked) {
+    for (const { event, rules: picking, unreadable, left = [] } of picked) {
       if (unreadable !== undefined) {
         this.#tally.unreadable += 1
         this.#fail(event, causeOf(unreadable), undefined)
         continue
       }
-      this.#tally.pick(event)
+      if (picking.length > 0) this.#tally.pick(event)
       const key = keyOf(event)
-      if (order !== 'none' && this.#sharedTargets.add(key ?? '', picking)) {
+      const leaving = left.flatMap(({ rule }) => this.#picker.indexOf(rule) ?? [])
+      if (order !== 'none' && this.#sharedTargets.add(key ?? '', [...picking, ...leaving])) {
         await this.#act(work)
         work = rules.map(() => [])
       }
@@ -185,6 +190,8 @@ export class Run {
         this.#tally.count(rule, event, 'matched')
         work[rule]!.push(this.#workFor(rule, event, key))
       }
+      for (const rule of leaving) work[rule]!.push({ event, key, isLeft: true })
+      for (const cause of left) this.#leave(event, cause)
     }
     await this.#act(work)
     this.#sharedTargets.clear()
@@ -246,6 +253,13 @@ export class Run {
       this.#tally.count(rule, event, outcome.kind === 'held' ? 'held' : 'failed')
       this.#fail(event, outcome, event.attributes.type ?? '')
     }
+  }
+
+  /** It goes on as it stands, so that the newest file of failures holds all that is open. */
+  #leave(event: ReplayEvent, cause: FailureCause): void {
+    const rule = this.#picker.indexOf(cause.rule)
+    if (rule !== undefined) this.#tally.count(rule, event, cause.kind === 'held' ? 'held' : 'failed')
+    this.#fail(event, cause, event.attributes.type ?? '')
   }
 
   #fail(event: ReplayEvent, cause: FailureCause, type: string | undefined): void {

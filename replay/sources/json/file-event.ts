@@ -1,6 +1,6 @@
 /** Events of a file: what was read of it, and where. */
 import { ReplayError } from '../../errors.ts'
-import type { FailedLine } from '../../run/failure-line.ts'
+import type { FailedLine, FailureCause } from '../../run/failure-line.ts'
 import { TextEvent } from '../../text-event.ts'
 
 /** Where an event stands in its file. */
@@ -80,13 +80,13 @@ export class UnreadableEvent extends FileEvent {
 
 /** The event that is in a line of a failures file. It has the position and the place that it had when it failed. */
 export class FailedFileEvent extends FileEvent {
-  readonly rules: readonly string[] | undefined
+  readonly causes: readonly FailureCause[]
   readonly #line: string
   readonly #failed: FailedLine
 
   constructor(line: string, failed: FailedLine, at: FilePlace) {
     super(failed.text, undefined, at)
-    this.rules = failed.rules
+    this.causes = failed.causes
     this.#line = line
     this.#failed = failed
   }

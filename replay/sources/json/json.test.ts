@@ -295,13 +295,21 @@ test('lines of a failures file are the events in them, for the rules that failed
   })
   const events = await readAll(source('failures-1.jsonl'))
   assert.deepEqual(
-    events.map(({ text, position, place, rules }) => [text, position, place, rules]),
+    events.map(({ text, position, place, causes }) => [text, position, place, causes]),
     [
-      ['{"id":"1","n":1.00}', 41, 'orders.jsonl, event 41', ['a']],
-      ['{\n"id":"2"}', 41, 'orders.jsonl, event 41', ['a', 'b']],
-      ['no JSON', 41, 'orders.jsonl, event 41', undefined],
+      ['{"id":"1","n":1.00}', 41, 'orders.jsonl, event 41', [{ ...cause, rule: 'a' }]],
+      [
+        '{\n"id":"2"}',
+        41,
+        'orders.jsonl, event 41',
+        [
+          { ...cause, rule: 'a' },
+          { ...cause, rule: 'b' },
+        ],
+      ],
+      ['no JSON', 41, 'orders.jsonl, event 41', [{ ...cause, rule: undefined }]],
       ['{"backstoryfailure":5}', 4, 'failures-1.jsonl, event 4', undefined],
-      ['{"id":"4"}', 1, 'p', undefined],
+      ['{"id":"4"}', 1, 'p', [{ rule: undefined, kind: 'refused', code: '', message: '', attempts: 1 }]],
     ],
   )
   assert.deepEqual(events[0]!.json, { id: '1', n: 1 })
@@ -326,8 +334,8 @@ test('a failures line that another writer of JSON has written again is the same 
   })
   const events = await readAll(source('failures.jsonl'))
   assert.deepEqual(
-    events.map(({ text, position, rules }) => [text, position, rules]),
-    events.map(() => [event, 41, ['a']]),
+    events.map(({ text, position, causes }) => [text, position, causes]),
+    events.map(() => [event, 41, [cause]]),
   )
   assert.equal(events.length, 5)
   for (const [index, { token }] of events.entries()) {

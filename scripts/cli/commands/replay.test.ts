@@ -379,3 +379,70 @@ test('a retry can be looked at before it is done', async (t) => {
   assert.equal(code, 0)
   assert.deepEqual([JSON.parse(stdout).picked, runs().length], [4, 1])
 })
+
+test('what a mended plan picks no more stays a failure as it was, until a later retry picks it', async (t) => {
+  const { cwd, run, kept, refuse, runs } = await place(t)
+  refuse('o-18', 'o-19')
+  assert.equal((await run(['--from', 'history', '--to', './keep.ts'])).code, 1)
+  const [id] = runs()
+  const failures = (pass: number) => linesOf(join(cwd, `.backstory/replays/${id}/failures-${pass}.jsonl`))
+  const [paid, placed] = failures(1)
+  const rule = { name: 'rule 1', to: './keep.ts' }
+  const narrow = { from: 'history', rules: [{ ...rule, where: { type: ['order.paid'] } }] }
+  writeFileSync(join(cwd, 'narrow.json'), JSON.stringify(narrow))
+  writeFileSync(join(cwd, 'whole.json'), JSON.stringify({ from: 'history', rules: [rule] }))
+  assert.equal((await run(['--retry', 'last', '--plan', 'narrow.json'])).code, 1)
+  assert.deepEqual(failures(2), [paid, placed])
+  refuse()
+  const { code, stdout } = await run(['--retry', 'last', '--plan', 'narrow.json', '--json'])
+  const { picked, failed, causes } = JSON.parse(stdout)
+  assert.deepEqual([code, picked, failed, causes[0].message], [1, 1, 1, 'id o-19 is bad'])
+  assert.deepEqual(failures(3), [placed])
+  assert.equal((await run(['--retry', 'last', '--plan', 'whole.json'])).code, 0)
+  assert.deepEqual([kept().slice(-2), runs()], [['o-18', 'o-19'], []])
+})
+
+test('an event that one rule picks no more stays a failure of that rule', async (t) => {
+  const { cwd, run, kept, refuse, runs } = await place(t, { events: 2 })
+  const planOf = (where?: object) => {
+    const rules = ['a', 'b'].map((name) => ({
+      name,
+      to: './keep.ts',
+      ...(name === 'b' && where && { where }),
+    }))
+    writeFileSync(join(cwd, 'plan.json'), JSON.stringify({ from: 'history', rules }))
+    return ['--plan', 'plan.json']
+  }
+  refuse('o-1', 'o-2')
+  assert.equal((await run(planOf())).code, 1)
+  const [id] = runs()
+  refuse()
+  const { code, stdout } = await run(['--retry', 'last', ...planOf({ type: ['order.paid'] }), '--json'])
+  const { picked, failed } = JSON.parse(stdout)
+  assert.deepEqual([code, picked, failed], [1, 2, 1])
+  const [left, ...more] = linesOf(join(cwd, `.backstory/replays/${id}/failures-2.jsonl`))
+  assert.deepEqual(
+    JSON.parse(left!).backstoryfailure.causes.map(({ rule }: { rule: string }) => rule),
+    ['b'],
+  )
+  assert.deepEqual([more, kept().sort()], [[], ['o-1', 'o-2', 'o-2']])
+  assert.equal((await run(['--retry', 'last', ...planOf()])).code, 0)
+  assert.deepEqual([kept().sort(), runs()], [['o-1', 'o-1', 'o-2', 'o-2'], []])
+})
+
+test('what is left as it failed holds the later events of its key, and only those', async (t) => {
+  const { run, kept, refuse, cwd } = await place(t)
+  refuse('o-5')
+  await run(['--from', 'history', '--to', './keep.ts'])
+  refuse()
+  const retry = async (numeric: readonly unknown[]) => {
+    const rules = [{ name: 'rule 1', to: './keep.ts', where: { data: { n: [{ numeric }] } } }]
+    writeFileSync(join(cwd, 'plan.json'), JSON.stringify({ from: 'history', rules }))
+    const before = kept().length
+    const { code } = await run(['--retry', 'last', '--plan', 'plan.json'])
+    return [code, kept().slice(before)]
+  }
+  assert.deepEqual(await retry(['>', 5]), [1, []])
+  assert.deepEqual(await retry(['<', 10]), [1, ['o-5', 'o-9']])
+  assert.deepEqual(await retry(['>', 0]), [0, ['o-13', 'o-17']])
+})

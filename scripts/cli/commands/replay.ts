@@ -102,11 +102,7 @@ async function carryOutAndTell(
       throw error
     })
     const isNeeded = report.ended !== 'done' || report.failed > 0
-    // A plan that was mended may pick less than has failed: that stays.
-    const isLeftOut = pass > 1 && report.read > report.picked + report.unreadable
-    if (isLeftOut && folder !== undefined) {
-      cli.say(`Some of what had failed was picked by no rule; it stays in ${folder.failuresOf(pass - 1)}`)
-    } else if (report.ended === 'done') await folder?.tidy({ pass, isNeeded })
+    if (report.ended === 'done') await folder?.tidy({ pass, isNeeded })
     const next = folder !== undefined && isNeeded ? nextSteps(report, { run, runs }) : {}
     await tellReport(cli, report, { json, files, next })
     return report.ended === 'interrupted' ? exitCodeOf(cli.stopSignal().reason) : report.exitCode
