@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { attributesOf, toMessage } from '../../../events/index.ts'
@@ -445,4 +445,19 @@ test('what is left as it failed holds the later events of its key, and only thos
   assert.deepEqual(await retry(['>', 5]), [1, []])
   assert.deepEqual(await retry(['<', 10]), [1, ['o-5', 'o-9']])
   assert.deepEqual(await retry(['>', 0]), [0, ['o-13', 'o-17']])
+})
+
+test('a run that was killed before its first checkpoint is there until it could go on', async (t) => {
+  const { cwd, run, kept, runs } = await place(t)
+  const folder = join(cwd, '.backstory/replays/20261121-101500-3f9a')
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'plan.json'), '{"from":"history","rules":[{"name":"rule 1","to":"./keep.ts"}]}')
+  const history = join(cwd, 'backstory-history.db')
+  renameSync(history, `${history}.away`)
+  const { code, stderr } = await run(['--resume', 'last'])
+  assert.equal(code, 4)
+  assert.match(stderr, /To go on: backstory replay --resume 20261121-101500-3f9a/)
+  renameSync(`${history}.away`, history)
+  assert.equal((await run(['--resume', 'last'])).code, 0)
+  assert.deepEqual([kept().length, runs()], [20, []])
 })

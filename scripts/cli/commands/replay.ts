@@ -72,7 +72,7 @@ async function carryOutAndTell(
   chosen: ChosenRun,
   { dryRun, files, json, yes, runs }: Telling,
 ): Promise<number> {
-  const { run, plan, from, pass } = chosen
+  const { run, plan, from, pass, isNew } = chosen
   const { openPlan } = await import('../../../replay/index.ts')
   const context = await pluginContext(cli, { runId: run })
   const opened = await openPlan({ ...plan, from }, { context, load: pluginLoader(cli) })
@@ -96,9 +96,9 @@ async function carryOutAndTell(
           ({ message }: Error) => cli.say(message),
         )
       const hasBegun = (await folder?.state()) !== undefined
-      if (hasBegun && !isRefusal(error)) cli.say(`To go on: ${goOn}`)
-      // Nothing is left to go on with.
-      if (!hasBegun && pass === 1) await folder?.tidy({ pass, isNeeded: false })
+      if ((hasBegun || !isNew) && !isRefusal(error)) cli.say(`To go on: ${goOn}`)
+      // Nothing is left to go on with. One that was there before may have acted, and been killed before a checkpoint.
+      if (isNew && !hasBegun) await folder?.tidy({ pass, isNeeded: false })
       throw error
     })
     const isNeeded = report.ended !== 'done' || report.failed > 0

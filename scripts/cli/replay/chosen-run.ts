@@ -12,6 +12,8 @@ export interface ChosenRun {
   /** What this pass reads: the plan's source, or the failures of the pass before. */
   readonly from: Plan['from']
   readonly pass: number
+  /** Whether it begins with this command. */
+  readonly isNew: boolean
   /** Makes its folder, or gives the one that is there, locked already; undefined for a dry run, which leaves nothing. */
   open(): Promise<RunFolder | undefined>
   /** Where it comes to nothing before it was opened. Idempotent. */
@@ -55,6 +57,7 @@ export async function chooseRun(
     plan,
     from: plan.from,
     pass: 1,
+    isNew: true,
     async open() {
       if (dryRun) return undefined
       await store.keepPlan(run, plan)
@@ -101,6 +104,7 @@ async function goOn(
       plan,
       from: next === 1 ? plan.from : folder.failuresOf(next - 1),
       pass: next,
+      isNew: false,
       async open() {
         if (dryRun) return undefined
         if (newPlan !== undefined) await store.keepPlan(run, newPlan)
