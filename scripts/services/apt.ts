@@ -30,9 +30,11 @@ export function mayInstallByApt(system: System = thisSystem()): boolean {
 
 /** The packages that may be installed. */
 export type AptPackage =
+  | 'curl'
   | 'debootstrap'
   | 'jq'
   | 'mariadb-server'
+  | 'openssl'
   | 'postgresql'
   | 'python3-pika'
   | 'rabbitmq-server'

@@ -11,6 +11,7 @@ import { testBroker } from '../fixtures/broker.ts'
 import { compare, effectsConsumer, flawless, readEffects } from '../fixtures/effects.ts'
 import { newExchange, temporaryFolder } from '../fixtures/exchange.ts'
 import { historyWith } from '../fixtures/history-with.ts'
+import { withoutTools } from '../fixtures/tools.ts'
 import { until } from '../fixtures/until.ts'
 
 const run = promisify(execFile)
@@ -106,6 +107,8 @@ test('every command that reads a history reads one through a feed, with the toke
 })
 
 test('the curl examples of docs/feed.md do what they say', async (t) => {
+  const skip = await withoutTools(['curl', 'openssl'])
+  if (skip !== false) return t.skip(skip)
   const folder = await temporaryFolder(t)
   const { cert, key } = await selfSigned(folder)
   const history = join(folder, 'orders.db')
