@@ -122,7 +122,7 @@ export const reportSchema = {
       peakMemoryBytes: count,
       exitCode: {
         description:
-          '0 all done, 1 some failed, 6 too many failed, 130 told to end; that of the command where it threw',
+          '0 all done, 1 some failed, 6 too many failed, 130 told to end; that of the command where it ended or threw',
         ...count,
       },
     },

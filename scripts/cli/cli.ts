@@ -129,9 +129,14 @@ export class Cli {
    * @param options.timeoutMs - How long the command may take from the first signal on. Default: for ever.
    */
   stopSignal({ timeoutMs }: { timeoutMs?: number } = {}): AbortSignal {
-    this.#stop ??= new Stop(this.#io, this.#onLate)
-    if (timeoutMs !== undefined) this.#stop.timeoutMs = timeoutMs
-    return this.#stop.signal
+    const stop = this.#ending()
+    if (timeoutMs !== undefined) stop.timeoutMs = timeoutMs
+    return stop.signal
+  }
+
+  /** Ends the command as the first signal does; what has ended it already stays the reason. */
+  stop(reason: CliError): void {
+    this.#ending().begin(reason)
   }
 
   /** Ends the process in a moment, where something that does not answer would keep it from its end. */
@@ -142,5 +147,10 @@ export class Cli {
   close(): void {
     this.#stop?.end()
     this.screen.status('')
+  }
+
+  #ending(): Stop {
+    this.#stop ??= new Stop(this.#io, this.#onLate)
+    return this.#stop
   }
 }

@@ -45,6 +45,8 @@ export const exitCodes = {
   replay: 6,
   internal: 70,
   late: 124,
+  /** A shell's own for SIGPIPE. */
+  outputClosed: 141,
 } as const
 
 export const exitCodesHelp = `Exit codes:
@@ -58,7 +60,8 @@ export const exitCodesHelp = `Exit codes:
   6    a replay: its source or a service is away, or too many events failed
   70   a bug of Backstory
   124  told to end, and not done within --shutdown-timeout: what was in hand is done at the next start
-  130  interrupted (143 where terminated) before it was done`
+  130  interrupted (143 where terminated) before it was done
+  141  nobody read its output any more, and it had more to do than to show it`
 
 const prefixes: readonly (readonly [prefix: string, exitCode: number])[] = [
   ['BROKER_', exitCodes.broker],
@@ -87,6 +90,7 @@ export function exitCodeOf(error: unknown): number {
   if (code === undefined) return exitCodes.internal
   if (code === 'CLI_NOT_FOUND' || code === 'CLI_NOT_CONFIRMED') return exitCodes.checkFailed
   if (code === 'CLI_SHUTDOWN_TIMEOUT') return exitCodes.late
+  if (code === 'CLI_OUTPUT_CLOSED') return exitCodes.outputClosed
   return prefixes.find(([prefix]) => code.startsWith(prefix))![1]
 }
 

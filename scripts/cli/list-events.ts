@@ -84,6 +84,7 @@ export function printer(cli: Cli, { json }: { json: boolean }): Show {
       const { eventLine } = await import('../../history/index.ts')
       await cli.output.lines(events.map(eventLine))
     } else if (events.length > 0) await cli.output.lines(table.page(events))
+    cli.output.requireReader()
   }
 }
 

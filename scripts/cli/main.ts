@@ -29,6 +29,7 @@ export async function main(
     else cli.screen.line(parsed.text)
     return parsed.isAsked ? exitCodes.ok : exitCodes.usage
   } catch (error) {
+    // What was left to do was to show more.
     if (error instanceof CliError && error.code === 'CLI_OUTPUT_CLOSED') return exitCodes.ok
     report(error, cli, { isVerbose })
     return exitCodeOf(error)

@@ -2,7 +2,8 @@
  * Standard output: data, and nothing else.
  *
  * A write resolves when the stream has taken it, so that a slow reader slows the command down and memory
- * stays flat. A reader that has gone (`| head`) ends the command quietly: see `CLI_OUTPUT_CLOSED`.
+ * stays flat. A reader that has gone (`| head`) takes nothing more, and no command fails by it: one that only has data
+ * to show asks for its reader and ends, any other goes on and ends with an exit code of its own.
  */
 import { CliError } from './errors.ts'
 import type { OutputStream } from './io.ts'
@@ -19,16 +20,24 @@ export class Output {
     })
   }
 
+  /** Whether the reader has gone. */
+  get isClosed(): boolean {
+    const { code } = (this.#failure ?? {}) as NodeJS.ErrnoException
+    return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED'
+  }
+
   /** @throws CliError `CLI_OUTPUT_CLOSED` where the reader has gone. */
+  requireReader(): void {
+    if (this.isClosed)
+      throw new CliError('CLI_OUTPUT_CLOSED', 'Nobody reads the output any more', { cause: this.#failure })
+  }
+
+  /** Does nothing where the reader has gone. @throws CliError `CLI_FILE_UNREADABLE`, such as for a full disk. */
   async write(data: string | Uint8Array): Promise<void> {
-    const failure = this.#failure ?? (await this.#write(data))
-    if (failure === undefined) return
-    const { code } = failure as NodeJS.ErrnoException
-    if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED') {
-      throw new CliError('CLI_OUTPUT_CLOSED', 'Nobody reads the output any more', { cause: failure })
-    }
-    throw new CliError('CLI_FILE_UNREADABLE', `The output cannot be written: ${failure.message}`, {
-      cause: failure,
+    this.#failure ??= await this.#write(data)
+    if (this.#failure === undefined || this.isClosed) return
+    throw new CliError('CLI_FILE_UNREADABLE', `The output cannot be written: ${this.#failure.message}`, {
+      cause: this.#failure,
     })
   }
 

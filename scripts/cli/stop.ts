@@ -34,6 +34,11 @@ export class Stop {
     return this.#controller.signal
   }
 
+  /** Begins it without a signal. */
+  begin(reason: CliError): void {
+    this.#controller.abort(reason)
+  }
+
   end(): void {
     clearTimeout(this.#timer)
     this.#unlisten()

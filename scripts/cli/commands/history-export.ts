@@ -89,6 +89,7 @@ async function toOutput(
     // Each page is a gzip of its own, which together are one.
     for await (const lines of exportLines(reader, options)) {
       await cli.output.write(gzip ? await compress(lines) : lines)
+      cli.output.requireReader()
     }
   } finally {
     progress.end()

@@ -52,6 +52,7 @@ export const parkedListCommand = defineCommand({
       const page = await events.list({ ...chosen, after: last, limit: Math.min(left, pageSize) })
       if (page.length === 0) break
       await cli.output.lines(json ? page.map(entryJson) : table.page(page))
+      cli.output.requireReader()
       left -= page.length
       last = page.at(-1)!.number
       if (left === 0 && (await events.list({ ...chosen, after: last, limit: 1 })).length > 0)

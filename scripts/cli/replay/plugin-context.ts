@@ -18,7 +18,15 @@ export async function pluginContext(cli: Cli, { runId }: { runId: string }): Pro
     brokers: async () => (await cli.broker(undefined)).value,
     history: async () => (await cli.history(undefined)).value,
     stdin: cli.stdin,
-    output: { write: async (text) => await cli.output.write(text) },
+    output: {
+      async write(text) {
+        await cli.output.write(text)
+        if (!cli.output.isClosed) return
+        // Its events are not told as done: a run that goes on shows them.
+        cli.stop(new CliError('CLI_OUTPUT_CLOSED', 'Nobody reads the output any more'))
+        throw cli.stopSignal().reason
+      },
+    },
   }
 }
 

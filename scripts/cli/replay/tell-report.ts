@@ -2,7 +2,7 @@
 import { open, writeFile } from 'node:fs/promises'
 import type { ReplayReport } from '../../../replay/index.ts'
 import type { Cli } from '../cli.ts'
-import { CliError, usageError } from '../errors.ts'
+import { CliError, exitCodeOf, exitCodes, usageError } from '../errors.ts'
 
 /**
  * Before anything is done: it would be late to learn it at the end.
@@ -31,15 +31,22 @@ export async function requireReportFiles(cli: Cli, files: readonly string[]): Pr
  * The report stands on standard output, but where an action prints events there: then among what is said.
  *
  * @param options.next - Commands to go on with, by what each does.
+ * @throws CliError `CLI_FILE_UNREADABLE`; `CLI_OUTPUT_CLOSED` where the run was to do nothing but print, and nobody
+ *   reads that any more.
  */
 export async function tellReport(
   cli: Cli,
-  report: ReplayReport,
+  run: ReplayReport,
   { json, files, next }: { json: boolean; files: readonly string[]; next: Readonly<Record<string, string>> },
 ): Promise<void> {
   const { reportText } = await import('../../../replay/index.ts')
+  const isPrint = ({ action }: { action: string }) => action === 'print'
+  const isEnough = cli.output.isClosed && run.failed === 0 && run.rules.every(isPrint)
+  const exitCode = run.ended === 'interrupted' ? exitCodeOf(cli.stopSignal().reason) : run.exitCode
+  const report = { ...run, exitCode: isEnough ? exitCodes.ok : exitCode }
   await writeReport(cli, report, files)
-  const printsEvents = !report.dryRun && report.rules.some(({ action }) => action === 'print')
+  if (isEnough) cli.output.requireReader()
+  const printsEvents = !report.dryRun && report.rules.some(isPrint)
   if (json && !printsEvents) await cli.output.json(report)
   else if (json) cli.say(JSON.stringify(report))
   else if (!json && !printsEvents) await cli.output.write(reportText(report, { next }))
