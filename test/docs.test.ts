@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import Database from 'better-sqlite3'
 import { testBroker } from './fixtures/broker.ts'
 import { uniqueName } from './fixtures/names.ts'
 
@@ -39,6 +40,32 @@ test('the first example of the README does what its comments say', async (t) => 
     timeout: 60_000,
   })
   assert.deepEqual(stdout.trim().split('\n'), ["EC-1 { model: 'Edison One' } { replayed: true }", 'true'])
+})
+
+test('the program in docs/replay.md replays', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'backstory-replay-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const [, example] = (await read('docs/replay.md')).match(/```ts\n([\s\S]*?)```/)!
+  await writeFile(join(folder, 'example.mts'), example!)
+  const orders = ['order.paid', 'order.placed', 'order.paid'].map((type, n) => ({
+    id: `${n}`,
+    type,
+    subject: `EC-${n}`,
+  }))
+  await writeFile(join(folder, 'orders.jsonl'), orders.map((order) => `${JSON.stringify(order)}\n`).join(''))
+  const database = new Database(join(folder, 'orders.db'))
+  t.after(() => database.close())
+  database.exec('CREATE TABLE paid (number TEXT PRIMARY KEY)')
+  const { stdout } = await run(process.execPath, ['--import', import.meta.resolve('tsx'), 'example.mts'], {
+    cwd: folder,
+    env: { ...process.env, TSX_TSCONFIG_PATH: join(repository, 'tsconfig.json') },
+    timeout: 60_000,
+  })
+  assert.equal(stdout, '2 0\n')
+  assert.deepEqual(database.prepare('SELECT number FROM paid ORDER BY number').pluck().all(), [
+    'EC-0',
+    'EC-2',
+  ])
 })
 
 test('the README lists every error code, and none that there is not', async () => {
