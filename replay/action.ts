@@ -5,6 +5,7 @@
  * What it would do is worked out by `prepare`, which touches nothing, and done by `act`. A dry run calls the
  * first alone, so what it shows is what a run would do.
  */
+import type { FailureKind } from './failure-cause.ts'
 import type { ReplayEvent } from './replay-event.ts'
 import type { PluginTarget } from './source.ts'
 
@@ -112,8 +113,6 @@ export class ActionFailure extends Error {
     this.retryAfterMs = retryAfterMs
   }
 }
-
-export type FailureKind = 'throttled' | 'unavailable' | 'refused'
 
 /** What is to be written, as it would leave. */
 export type PlannedWrite =

@@ -1,13 +1,7 @@
-export {
-  type Action,
-  ActionFailure,
-  type ActionPlugin,
-  type FailureKind,
-  type Outcome,
-  type PlannedWrite,
-} from './action.ts'
+export { type Action, ActionFailure, type ActionPlugin, type Outcome, type PlannedWrite } from './action.ts'
 export { ReplayError, type ReplayErrorCode } from './errors.ts'
 export { type EventAttributes, eventAttributes } from './event-attributes.ts'
+export type { FailureCause, FailureKind } from './failure-cause.ts'
 export { JsonEvent, type JsonEventSource } from './json-event.ts'
 export { PluginOptions } from './options.ts'
 export { type OpenedPlan, openPlan, type PlanContext } from './plan/open-plan.ts'
@@ -23,7 +17,7 @@ export type { ReplayReport } from './report/report.ts'
 export { reportSchema } from './report/report-schema.ts'
 export { type ReportTextOptions, reportText } from './report/text.ts'
 export type { Rule } from './rule.ts'
-export type { FailedEvent, FailureCause } from './run/failure-line.ts'
+export type { FailedEvent } from './run/failure-line.ts'
 export type { Retries } from './run/retry-policy.ts'
 export { RunFolder } from './run/run-folder.ts'
 export type { CauseTally, Counts, EventMark, RuleTally } from './run/tally.ts'

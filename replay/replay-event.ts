@@ -7,7 +7,7 @@
 
 import type { Message } from '../events/index.ts'
 import type { EventAttributes } from './event-attributes.ts'
-import type { FailureCause } from './run/failure-line.ts'
+import type { FailureCause } from './failure-cause.ts'
 
 export interface PublishedMessage {
   readonly id: string

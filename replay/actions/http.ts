@@ -2,16 +2,12 @@
  * Sends each event to a URL. A key that stays the same for an event, at every try and in every run, lets the
  * receiver know it again; a signature lets it know that it comes from us.
  */
-import {
-  type Action,
-  ActionFailure,
-  type ActionPlugin,
-  type FailureKind,
-  type PlannedWrite,
-} from '../action.ts'
+
+import { type Action, ActionFailure, type ActionPlugin, type PlannedWrite } from '../action.ts'
 import { boundedMessage } from '../bounded-message.ts'
 import { ReplayError } from '../errors.ts'
 import { eventIdentity } from '../event-identity.ts'
+import type { FailureKind } from '../failure-cause.ts'
 import { type HttpAnswer, HttpClient } from '../http/http-client.ts'
 import { type GivenHeaders, readHeaders } from '../http/http-headers.ts'
 import { retryAfterMs } from '../http/retry-after.ts'

@@ -3,8 +3,10 @@
  *
  * Several services throttle with a status of 400, so the code is looked at before the status.
  */
-import { ActionFailure, type FailureKind } from '../action.ts'
+
+import { ActionFailure } from '../action.ts'
 import { boundedMessage } from '../bounded-message.ts'
+import type { FailureKind } from '../failure-cause.ts'
 import { retryAfterMs } from '../http/retry-after.ts'
 
 /** As the SDK throws them; nothing of it is certain, as the error may be of the network or of the SDK itself. */

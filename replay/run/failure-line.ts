@@ -2,8 +2,9 @@
  * A failed event as a line of a failures file: why it failed, and the event as its source held it. Sources of
  * JSON read such lines as the events that are in them.
  */
+
 import { isJsonText, memberText } from '../../events/index.ts'
-import type { FailureKind } from '../action.ts'
+import type { FailureCause } from '../failure-cause.ts'
 
 export interface FailedEvent {
   readonly position: number
@@ -11,16 +12,6 @@ export interface FailedEvent {
   readonly text: string
   /** In the rules' order; several where several rules picked it. */
   readonly causes: readonly FailureCause[]
-}
-
-export interface FailureCause {
-  /** Undefined where the event could not be read, so that no rule has seen it. */
-  readonly rule: string | undefined
-  /** `held`: an event of the same key before it had failed. */
-  readonly kind: FailureKind | 'held'
-  readonly code: string
-  readonly message: string
-  readonly attempts: number
 }
 
 /** With its line break. */

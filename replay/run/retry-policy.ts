@@ -1,7 +1,7 @@
 /** How often a failed action is tried again, by what kind of failure it was, and how long it waits before. */
-import type { FailureKind } from '../action.ts'
 
 /** Tries after the first, by kind. */
+import type { FailureKind } from '../failure-cause.ts'
 export type Retries = Readonly<Record<FailureKind, number>>
 
 /** About two minutes of a service that is away; an event that is refused stays refused. */

@@ -2,10 +2,11 @@
  * Reads a source in rounds: as many events as make good batches, and the token behind the last one read. A round
  * is acted on as a whole; between two of them a replay can stop and go on.
  */
+
 import type { Pattern } from '../../events/index.ts'
+import type { FailureCause } from '../failure-cause.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { Source } from '../source.ts'
-import type { FailureCause } from './failure-line.ts'
 
 export interface Round {
   /** Those that `picks` let through, in the source's order. */

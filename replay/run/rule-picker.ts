@@ -1,9 +1,10 @@
 /** Which rules an event is for. */
+
 import { compilePatterns, type RuleSet } from '../../events/index.ts'
 import { ReplayError } from '../errors.ts'
+import type { FailureCause } from '../failure-cause.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { Rule } from '../rule.ts'
-import type { FailureCause } from './failure-line.ts'
 
 export class RulePicker {
   readonly #names: readonly string[]

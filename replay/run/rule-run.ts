@@ -6,10 +6,11 @@
  * queue. An event that fails holds those of its key that come after it, in later rounds too, unless the order is
  * `none`: acted on alone they would undo its retry.
  */
+
 import { type Action, ActionFailure, type Outcome } from '../action.ts'
 import { ReplayError } from '../errors.ts'
+import type { FailureCause } from '../failure-cause.ts'
 import type { ReplayEvent } from '../replay-event.ts'
-import type { FailureCause } from './failure-line.ts'
 import type { Pace } from './pace.ts'
 import { backoffMs, type Retries } from './retry-policy.ts'
 import { sleepLong } from './sleep-long.ts'

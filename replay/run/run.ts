@@ -1,15 +1,16 @@
 /**
  * A replay at work: its rounds, what came of each event, and its checkpoints.
  */
+
 import { setMaxListeners } from 'node:events'
 import { EventError, type Pattern } from '../../events/index.ts'
 import { ActionFailure } from '../action.ts'
 import { ReplayError } from '../errors.ts'
+import type { FailureCause } from '../failure-cause.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import { type Ended, type ReplayReport, reportOf } from '../report/report.ts'
 import type { Rule } from '../rule.ts'
 import type { SourceSize } from '../source.ts'
-import type { FailureCause } from './failure-line.ts'
 import { RoundSizes } from './round-sizes.ts'
 import { type Picked, type Round, readRounds } from './rounds.ts'
 import { RulePicker } from './rule-picker.ts'

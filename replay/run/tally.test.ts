@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { FailureCause } from './failure-line.ts'
+import type { FailureCause } from '../failure-cause.ts'
 import { Tally, type TallyState } from './tally.ts'
 
 const rules = [{ name: 'all', action: 'print' }]

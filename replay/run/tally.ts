@@ -3,9 +3,10 @@
  *
  * Its size does not grow with the events: types and causes beyond the first thousand are counted together.
  */
+
 import type { PlannedWrite } from '../action.ts'
+import type { FailureCause } from '../failure-cause.ts'
 import type { ReplayEvent } from '../replay-event.ts'
-import type { FailureCause } from './failure-line.ts'
 import { OrderChecksum } from './order-checksum.ts'
 
 /** Of events of a rule, or of one type among them. */

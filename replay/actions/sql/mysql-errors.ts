@@ -1,5 +1,7 @@
 /** What an error of MySQL or MariaDB says: https://mariadb.com/docs/server/reference/error-codes. */
-import type { ActionFailure, FailureKind } from '../../action.ts'
+
+import type { ActionFailure } from '../../action.ts'
+import type { FailureKind } from '../../failure-cause.ts'
 import { failureOf } from './sql-database.ts'
 
 /** Deadlock, a lock that is not free, a record that changed meanwhile, a query that was ended, too many connections or statements. */

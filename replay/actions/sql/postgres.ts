@@ -2,6 +2,7 @@
  * PostgreSQL. The statements of a transaction are sent without waiting for the answers in between, its commit
  * with them: where one of them fails, PostgreSQL refuses what follows, and the commit is a rollback.
  */
+
 import {
   cutPostgres,
   HistoryError,
@@ -9,8 +10,9 @@ import {
   type PostgresClient,
   shownAddress,
 } from '../../../history/index.ts'
-import { ActionFailure, type FailureKind } from '../../action.ts'
+import { ActionFailure } from '../../action.ts'
 import { ReplayError } from '../../errors.ts'
+import type { FailureKind } from '../../failure-cause.ts'
 import type { MappedValue } from '../../mapping/mapped-value.ts'
 import type { PluginTarget } from '../../source.ts'
 import { decoded, isThisMachine } from './server-address.ts'

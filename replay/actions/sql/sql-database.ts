@@ -2,7 +2,9 @@
  * What the SQL action asks of a database. Each database is a file of its own here: how it spells statements, what
  * it takes as parameters, and what its errors mean.
  */
-import { ActionFailure, type FailureKind } from '../../action.ts'
+
+import { ActionFailure } from '../../action.ts'
+import type { FailureKind } from '../../failure-cause.ts'
 import type { MappedValue } from '../../mapping/mapped-value.ts'
 
 /** A row's parameters, in the order of the columns, as the driver takes them. */

@@ -5,9 +5,11 @@
  * not. An UPDATE that holds the key's range, and an INSERT where it finds none, are an upsert that two may do at
  * once; MERGE needs as much and has had its bugs.
  */
+
 import type { config as Config } from 'mssql'
-import { ActionFailure, type FailureKind } from '../../action.ts'
+import { ActionFailure } from '../../action.ts'
 import { ReplayError } from '../../errors.ts'
+import type { FailureKind } from '../../failure-cause.ts'
 import type { MappedValue } from '../../mapping/mapped-value.ts'
 import type { PluginTarget } from '../../source.ts'
 import { rowChunks } from './row-chunks.ts'

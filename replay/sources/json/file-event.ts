@@ -1,6 +1,8 @@
 /** Events of a file: what was read of it, and where. */
+
 import { ReplayError } from '../../errors.ts'
-import type { FailedLine, FailureCause } from '../../run/failure-line.ts'
+import type { FailureCause } from '../../failure-cause.ts'
+import type { FailedLine } from '../../run/failure-line.ts'
 import { TextEvent } from '../../text-event.ts'
 
 /** Where an event stands in its file. */
