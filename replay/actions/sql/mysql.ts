@@ -15,6 +15,7 @@ import { firstWrongKey, type MysqlTable, readMysqlTable } from './mysql-table.ts
 import { rowBytes, rowChunks } from './row-chunks.ts'
 import { fileParameter, flagParameter, parseServerAddress } from './server-address.ts'
 import type { Row, SqlConnection, SqlDatabase, WriteFailure } from './sql-database.ts'
+import { serverPlace, tableTarget } from './table-target.ts'
 import type { TableWrite } from './table-write.ts'
 import { within } from './within.ts'
 
@@ -41,6 +42,11 @@ export function mysqlDatabase(
   const statements = new MysqlStatements(write)
   return {
     name: server.shown,
+    // Whether case counts is a setting of the server.
+    target: tableTarget(serverPlace('mysql', { ...server, host: socket ?? server.host }), write.table, {
+      defaults: [server.database ?? ''],
+      ignoresCase: true,
+    }),
     isLocal: socket !== undefined || server.isLocal,
     statement: statements.ofRows(1),
     rowOf: (values) => values.map(mysqlParameter),

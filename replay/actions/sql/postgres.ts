@@ -32,6 +32,7 @@ import {
   type Spelling,
   selectStatement,
 } from './statements.ts'
+import { serverPlace, tableTarget } from './table-target.ts'
 import type { TableWrite } from './table-write.ts'
 
 const spelling: Spelling = {
@@ -69,9 +70,16 @@ export function postgresDatabase(
       (column, parameter) => `${column} IS NOT DISTINCT FROM ${parameter}`,
     ),
   }
+  const host = url.searchParams.get('host') ?? url.hostname.replace(/^\[|\]$/g, '')
+  const port = url.port || (url.searchParams.get('port') ?? 5432)
+  const database = decoded(url.pathname.slice(1)) || decoded(url.username)
   return {
     name: shownAddress(address),
-    isLocal: isThisMachine(url.searchParams.get('host') ?? url.hostname.replace(/^\[|\]$/g, '')),
+    target: tableTarget(serverPlace('postgres', { host, port }), write.table, {
+      defaults: [database, 'public'],
+      ignoresCase: false,
+    }),
+    isLocal: isThisMachine(host),
     statement: sql.statement,
     rowOf: (values) => values.map(parameterOf),
     connect: async () => new PostgresConnection(await open(url.href, timeoutMs), sql),

@@ -36,7 +36,7 @@ export class SqlAction implements Action<Row> {
     this.batchMax = batchMax
     this.#rowsAtOnce = batchMax
     this.name = `${write.mode} ${database.name} ${write.table.join('.')}`
-    this.target = `${database.name} ${write.table.join('.')}`
+    this.target = database.target
     this.isLocal = database.isLocal
     this.isIdempotent = write.mode !== 'insert'
     this.#connections = new Connections(() => database.connect())

@@ -13,6 +13,8 @@ export type Row = readonly unknown[]
 export interface SqlDatabase {
   /** Holds no secret. */
   readonly name: string
+  /** The table that is written, the same for each way to spell it: see `tableTarget`. */
+  readonly target: string
   readonly isLocal: boolean
   /** What one row is written with. */
   readonly statement: string

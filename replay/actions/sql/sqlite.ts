@@ -1,5 +1,5 @@
 /** A SQLite file that is there. Its journal mode stays as it is; a commit is synced. */
-import { existsSync } from 'node:fs'
+import { existsSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { HistoryError, openSqlite, type SqliteDatabase } from '../../../history/index.ts'
 import { ActionFailure } from '../../action.ts'
@@ -20,6 +20,7 @@ import {
   type Spelling,
   selectStatement,
 } from './statements.ts'
+import { tableTarget } from './table-target.ts'
 import type { TableWrite } from './table-write.ts'
 
 const spelling: Spelling = {
@@ -45,6 +46,10 @@ export function sqliteDatabase(
   const select = selectStatement(write, spelling, (column, parameter) => `${column} IS ${parameter}`)
   return {
     name: `sqlite:${file}`,
+    target: tableTarget(`sqlite:${existsSync(path) ? realpathSync.native(path) : path}`, write.table, {
+      defaults: ['main'],
+      ignoresCase: true,
+    }),
     isLocal: true,
     statement,
     rowOf: (values) => values.map(parameterOf),

@@ -30,6 +30,7 @@ import {
   selectStatement,
   tableName,
 } from './statements.ts'
+import { serverPlace, tableTarget } from './table-target.ts'
 import type { TableWrite } from './table-write.ts'
 
 /** What is used of mssql. */
@@ -77,6 +78,16 @@ export function sqlServerDatabase(
   }
   return {
     name: server.shown,
+    // Whether case counts is a setting of the database.
+    target: tableTarget(
+      serverPlace('sqlserver', { ...server, port: instance?.toLowerCase() ?? server.port }),
+      write.table,
+      {
+        // That of a user who was given no other.
+        defaults: [server.database ?? '', 'dbo'],
+        ignoresCase: true,
+      },
+    ),
     isLocal: server.isLocal,
     statement: statementOf(write, 0),
     rowOf: (values) => values.map(parameterOf),
