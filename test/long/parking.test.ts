@@ -238,9 +238,9 @@ async function retryChain(t: TestContext, waiting: number) {
 test('a million events behind one are retried in order, in memory that does not grow, at a pace that does not fall', async (t) => {
   const small = await retryChain(t, 100_000)
   const large = await retryChain(t, 1_000_000)
-  // With the compiler that runs this repository's TypeScript, the process has 180 for 20,000.
-  assert.ok(large.residentMb < 300 && large.residentMb < small.residentMb * 1.25)
-  assert.ok(large.perSecond > small.perSecond / 2)
+  // What a process has at most depends on when its garbage is collected; ten times as many must not show.
+  assert.ok(large.residentMb < small.residentMb * 1.25, `${large.residentMb} MB, and ${small.residentMb}`)
+  assert.ok(large.perSecond > small.perSecond / 2, `${large.perSecond} a second, and ${small.perSecond}`)
 })
 
 test('a replay of a million events, twice, makes no outside call', async (t) => {
