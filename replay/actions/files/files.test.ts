@@ -16,7 +16,7 @@ import { gunzipSync } from 'node:zlib'
 import { compilePattern } from '../../../events/index.ts'
 import { listSource, ordersOf } from '../../replay.fixture.ts'
 import { replay } from '../../replay.ts'
-import { filesAction, temporaryFolder, textsIn, writeFiles } from './files.fixture.ts'
+import { filesAction, filesIn, temporaryFolder, textsIn, writeFiles } from './files.fixture.ts'
 
 const odd = {
   id: 'a"b',
@@ -171,6 +171,33 @@ test('two rules do not write one file, with overwrite neither', async (t) => {
   )
   assert.equal(textsIn(folder)['out.jsonl']!.split('\n').length, 11)
 })
+
+for (const types of [
+  ['a.journal', 'a'],
+  ['a', 'a.journal'],
+  ['a.packing', 'a'],
+  ['a', 'a.packing'],
+] as const) {
+  const events = types.map((type, n) => ({ id: String(n), type }))
+
+  test(`a file that would be the journal of another is refused: ${types.join(', then ')}`, async (t) => {
+    const folder = temporaryFolder(t)
+    const options = { format: 'parquet' }
+    const { failed, causes } = await writeFiles(folder, 'out/{$.type}', { events, options })
+    assert.deepEqual([failed, causes[0]?.code], [1, 'EEXIST'])
+    const files = filesIn(folder)
+    assert.deepEqual(Object.keys(files), [`out/${types[0]}`])
+    assert.equal(files[`out/${types[0]}`]!.toString('latin1', 0, 4), 'PAR1')
+  })
+
+  test(`lines have no journal, so that both are written: ${types.join(', then ')}`, async (t) => {
+    const folder = temporaryFolder(t)
+    const options = { format: 'jsonl' }
+    await writeFiles(folder, 'out/{$.type}', { events, options })
+    const lines = events.map((event) => [`out/${event.type}`, `${JSON.stringify(event)}\n`])
+    assert.deepEqual(textsIn(folder), Object.fromEntries(lines))
+  })
+}
 
 test('thousands of files are written with few open, and no more are made than are allowed', async (t) => {
   const folder = temporaryFolder(t)

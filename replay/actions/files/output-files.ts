@@ -52,7 +52,7 @@ interface Addition {
   readonly lines: string[]
 }
 
-/** Paths that this process writes: two rules must not write one file. */
+/** Paths that this process writes, journals too: two rules, or two events' files, must not be one. */
 const inUse = new Set<string>()
 
 export class OutputFiles {
@@ -93,7 +93,7 @@ export class OutputFiles {
     for (const file of files) {
       // No state that anybody goes on from names them any more.
       for (const name of this.#names(file.path, file.isPacked ? file.part : file.part - 1))
-        rmSync(join(folder, `${name}${journalEnding}`), { force: true })
+        for (const path of this.#pathsBeside(name)) rmSync(path, { force: true })
       this.#files.set(this.#keyOf(file.path), this.#cutOff(file))
     }
     for (const name of kept) this.#use(name)
@@ -230,10 +230,14 @@ export class OutputFiles {
     const part = before + 1
     const name = this.#nameOf(path, part)
     const file = join(folder, name)
-    if (inUse.has(file)) throw refused('EEXIST', `${file} is written by another rule, or for another event`)
+    const paths = this.#pathsOf(name)
+    const used = paths.find((path) => inUse.has(path))
+    if (used !== undefined)
+      throw refused('EEXIST', `${used} is written by another rule, or for another event`)
     this.#makeFolderOf(file)
-    if (!overwrite && [file, `${file}${journalEnding}`].some((one) => existsSync(one)))
-      throw refused('EEXIST', `${file} is there already; write elsewhere, or give the option overwrite`)
+    const there = overwrite ? undefined : paths.find((path) => existsSync(path))
+    if (there !== undefined)
+      throw refused('EEXIST', `${there} is there already; write elsewhere, or give the option overwrite`)
     this.#list.add(name)
     this.#remove(name)
     this.#pool.create(join(folder, this.#dataName({ path, part })))
@@ -318,19 +322,32 @@ export class OutputFiles {
   }
 
   #remove(name: string): void {
-    const file = join(this.#options.folder, name)
-    for (const path of [file, `${file}${journalEnding}`, `${file}${packingEnding}`]) {
+    for (const path of this.#pathsOf(name)) {
       this.#pool.release(path)
       rmSync(path, { force: true })
+      inUse.delete(path)
+      this.#used.delete(path)
     }
-    inUse.delete(file)
-    this.#used.delete(file)
   }
 
   #use(name: string): void {
-    const file = join(this.#options.folder, name)
-    inUse.add(file)
-    this.#used.add(file)
+    for (const path of this.#pathsOf(name)) {
+      inUse.add(path)
+      this.#used.add(path)
+    }
+  }
+
+  /** All that is ever there for a part. */
+  #pathsOf(name: string): string[] {
+    return [join(this.#options.folder, name), ...this.#pathsBeside(name)]
+  }
+
+  /** What is made on the way to a part that is packed, under names which no event's file may have. */
+  #pathsBeside(name: string): string[] {
+    const { packing, folder } = this.#options
+    return packing === undefined
+      ? []
+      : [journalEnding, packingEnding].map((ending) => join(folder, `${name}${ending}`))
   }
 
   #keyOf(path: string): string {
