@@ -30,8 +30,8 @@ export interface ReplayOptions {
   /** By kind. Default {throttled: 10, unavailable: 10, refused: 0}. */
   readonly retries?: Partial<Retries>
   /**
-   * Ends the run once so many events have failed: a number, or a share of those picked such as `5%`, from the
-   * hundredth on. It ends too where 100,000 keys of a rule wait behind a failed event. Default 1,000.
+   * How many events may fail: the next one ends the run, once what is in hand is finished. A number, or a share of
+   * those picked such as `5%`, from the hundredth on. It ends too where 100,000 keys of a rule wait behind a failed event. Default 1,000.
    */
   readonly maxFailures?: number | `${number}%`
   /** Without, a run that is killed begins anew, and failures are only told. */

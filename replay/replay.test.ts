@@ -232,9 +232,44 @@ test('too many failures end a run, which can go on', async (t) => {
   const options = { rules: [{ name: 'r', action }], checkpoints: { folder } }
   const ended = await run({ ...options, source: listSource(orders), maxFailures: 500 })
   assert.deepEqual([ended.ended, ended.exitCode], ['too-many-failures', 6])
-  assert.ok(ended.failed > 500 && ended.failed < 3_000, `${ended.failed}`)
+  assert.equal(ended.failed, 501)
   const rest = await run({ ...options, source: listSource(orders), maxFailures: 5_000 })
   assert.deepEqual([rest.ended, rest.failed], ['done', 3_000])
+})
+
+for (const [batchMax, order, failedMax] of [
+  [1, 'global', 1],
+  [500, 'global', 100],
+  [1, 'key', 4],
+] as const) {
+  test(`the first failure too many ends a run with what is in hand, and it goes on there: ${order}, ${batchMax}`, async (t) => {
+    const folder = await openFolder(t)
+    let isBad = true
+    const answer = async (id: string) =>
+      isBad && Number(id) > 5_000 ? new ActionFailure('refused', 'X', 'never') : 'done'
+    const action = recordingAction({ answer, batchMax })
+    const orders = ordersOf(20_000, { keys: 20_000 })
+    const options = { rules: [{ name: 'r', action }], order, concurrency: 4, checkpoints: { folder } }
+    const source = () => listSource(orders, { pageEvents: 1_000 })
+    const ended = await run({ ...options, source: source(), maxFailures: 0 })
+    assert.deepEqual([ended.ended, ended.exitCode], ['too-many-failures', 6])
+    assert.ok(ended.failed >= 1 && ended.failed <= failedMax, `${ended.failed}`)
+    assert.equal(ended.read, ended.rules[0]!.acted + ended.failed)
+    isBad = false
+    const rest = await run({ ...options, source: source(), maxFailures: failedMax })
+    assert.deepEqual([rest.ended, rest.read, rest.failed], ['done', 20_000, ended.failed])
+    assert.equal(action.done.length, 20_000 - ended.failed)
+    assert.equal(new Set(action.done).size, action.done.length)
+  })
+}
+
+test('as many failures as are allowed are borne: of events, under however many rules', async () => {
+  const answer = async (id: string) => (Number(id) <= 5 ? new ActionFailure('refused', 'X', 'never') : 'done')
+  const endOf = async (maxFailures: number) => {
+    const rules = ['a', 'b'].map((name) => ({ name, action: recordingAction({ answer }) }))
+    return (await run({ source: listSource(ordersOf(20, { keys: 20 })), rules, maxFailures })).ended
+  }
+  assert.deepEqual([await endOf(5), await endOf(4)], ['done', 'too-many-failures'])
 })
 
 test('an abort ends it after what is in hand, and what is left is done by the next', async (t) => {

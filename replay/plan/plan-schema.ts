@@ -74,7 +74,7 @@ export const planSchema = {
       },
     },
     maxErrors: {
-      description: 'Ends the run once so many events have failed: a number, or a share such as 5%',
+      description: 'How many events may fail, a number or a share such as 5%: the next one ends the run',
       oneOf: [
         { type: 'integer', minimum: 0 },
         { type: 'string', pattern: '^(100|[0-9]{1,2}(\\.[0-9]+)?)%$' },

@@ -75,7 +75,7 @@ test('a rule is a suite, a type a case, and what failed of it is told by its cau
 test('a run that did not come to its end is an error', () => {
   for (const [kind, reason] of [
     ['interrupted', 'It was told to end, after 12 events'],
-    ['too many failures', 'Too many events failed, after 12 events'],
+    ['too many failures', 'Too many events failed, after 3 events'],
     ['broken', 'no &quot;bug&quot;, after 12 events'],
   ] as const) {
     const xml = junitXml(reports[kind]!)

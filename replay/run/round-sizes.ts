@@ -12,16 +12,20 @@ const first = { batchMax: 500, events: 20 }
 /** A dry run has no batches, and lets go of what it has picked the sooner. */
 const dryEvents = 100
 const growth = 4
+/** Of a batch, where few more may fail. */
+const batchMaxNearLimit = 100
 
 export class RoundSizes {
   readonly #most: number
   readonly #least: number
+  readonly #leastPart: number
   #next: number
 
   constructor({ rules, order, concurrency, rate, speed, dryRun }: RunOptions) {
     const lanes = order === 'global' ? 1 : concurrency
     const batchMax = Math.max(...rules.map(({ action }) => action.batchMax))
     this.#least = lanes
+    this.#leastPart = lanes * Math.min(batchMax, batchMaxNearLimit)
     this.#next = Math.min(Math.max(lanes * Math.min(batchMax, first.batchMax), first.events), eventsMax)
     this.#most = Math.min(eventsMax, Math.max(1, Math.floor(rate ?? eventsMax)))
     // By the clock of its events it may be any time until the next is due.
@@ -31,6 +35,16 @@ export class RoundSizes {
 
   get next(): number {
     return Math.min(this.#next, this.#most)
+  }
+
+  /**
+   * How many events of a round are acted on before its failures are counted: as many as end the run where all of
+   * them fail, but a batch for each lane.
+   *
+   * @param mayFail - How many more may fail without ending it.
+   */
+  partMax(mayFail: number): number {
+    return Math.max(mayFail + 1, this.#leastPart)
   }
 
   /** Told of each round. */

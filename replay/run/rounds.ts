@@ -11,6 +11,8 @@ import type { Source } from '../source.ts'
 export interface Round {
   /** Those that `picks` let through, in the source's order. */
   readonly picked: readonly Picked[]
+  /** For each that was picked, the events looked at up to it. */
+  readonly reads: readonly number[]
   /** Events looked at. */
   readonly read: number
   /** Of the last event read; undefined where none was. */
@@ -84,6 +86,7 @@ export async function* readRounds(
 
 class OpenRound {
   readonly picked: Picked[] = []
+  readonly reads: number[] = []
   read = 0
   /** Of what was picked: about what it takes in memory. */
   textLength = 0
@@ -108,11 +111,12 @@ class OpenRound {
     this.#last = event
     if (picked === undefined) return
     this.picked.push(picked)
+    this.reads.push(this.read)
     this.textLength += event.length ?? event.text.length
   }
 
   close(): Round {
-    const { picked, read, bytes } = this
-    return { picked, read, token: this.#last?.token, bytes }
+    const { picked, reads, read, bytes } = this
+    return { picked, reads, read, token: this.#last?.token, bytes }
   }
 }

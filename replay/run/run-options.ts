@@ -2,6 +2,7 @@
 
 import type { ReplayEvent } from '../replay-event.ts'
 import type { ReplayOptions } from '../replay-options.ts'
+import { FailureLimit } from './failure-limit.ts'
 import { Pace } from './pace.ts'
 import { defaultRetries, type Retries } from './retry-policy.ts'
 import type { Order } from './rule-run.ts'
@@ -17,12 +18,8 @@ export interface RunOptions
   keyOf(event: ReplayEvent): string | undefined
   /** One for each rule. */
   pace(): Pace
-  /** @param seen - Events that were picked, or could not be read. */
-  isTooMany(failed: number, seen: number): boolean
+  readonly failureLimit: FailureLimit
 }
-
-/** Events that are picked before a share of failures says anything. */
-const shareFrom = 100
 
 /** @throws TypeError for options that cannot be. */
 export function resolveOptions(options: ReplayOptions): RunOptions {
@@ -45,7 +42,7 @@ export function resolveOptions(options: ReplayOptions): RunOptions {
     signal,
     keyOf,
     pace,
-    isTooMany: failureLimit(maxFailures),
+    failureLimit: new FailureLimit(maxFailures),
     retries: checkedRetries(retries),
   }
 }
@@ -61,14 +58,4 @@ function checkedRetries({
       throw new TypeError(`Expected \`retries.${kind}\` to be an integer from 0 on, got ${tries}`)
   }
   return retries
-}
-
-function failureLimit(max: number | string): (failed: number, seen: number) => boolean {
-  const share = /^(\d+(?:\.\d+)?)%$/.exec(String(max))?.[1]
-  if (share !== undefined && Number(share) <= 100) {
-    const part = Number(share) / 100
-    return (failed, seen) => seen >= shareFrom && failed > seen * part
-  }
-  if (typeof max === 'number' && max >= 0) return (failed) => failed > max
-  throw new TypeError(`Expected \`maxFailures\` to be a number or a share up to 100%, got ${max}`)
 }

@@ -35,6 +35,9 @@ export class Run {
   readonly #picker: RulePicker
   readonly #isRetry: boolean
   readonly #sharedTargets: SharedTargets
+  readonly #sizes: RoundSizes
+  /** Events of the part in hand. */
+  readonly #failing = new Set<ReplayEvent>()
   /** Of the round in hand. */
   #failures = new Map<ReplayEvent, FailureCause[]>()
   #size: SourceSize = {}
@@ -49,6 +52,7 @@ export class Run {
     this.#token = state?.token
     this.#isRetry = (options.checkpoints?.pass ?? 1) > 1
     this.#picker = new RulePicker(rules, { isRetry: this.#isRetry })
+    this.#sizes = new RoundSizes(options)
     this.#sharedTargets = new SharedTargets(rules)
     this.#tally = new Tally(
       rules.map(({ name, action }) => ({ name, action: action.name })),
@@ -109,16 +113,15 @@ export class Run {
   }
 
   async #rounds(after: string | undefined): Promise<Ended> {
-    const { source, rules, dryRun, signal, isTooMany } = this.#options
+    const { source, rules, dryRun, signal } = this.#options
     const stop = new AbortController()
-    const sizes = new RoundSizes(this.#options)
     const rounds = readRounds(source, {
       after,
       signal: AbortSignal.any([signal, stop.signal]),
       dryRun,
       // Of failures each is handed out: what no rule picks is kept.
       patterns: this.#isRetry ? undefined : patternsOf(rules),
-      pickedMax: () => sizes.next,
+      pickedMax: () => this.#sizes.next,
       pick: (event) => this.#pick(event),
     })
     let next = rounds.next()
@@ -131,12 +134,8 @@ export class Run {
         next.catch(() => {})
         const startedAt = performance.now()
         await this.#actOn(round)
-        sizes.took(performance.now() - startedAt, round.picked.length)
-        const { rules: told, picked, unreadable } = this.#tally
-        // Those that wait behind one do not count.
-        const failed = told.reduce((sum, rule) => sum + rule.failed, unreadable)
-        const isHeldUp = this.#ruleRuns.some(({ heldKeys }) => heldKeys > heldKeysMax)
-        if (isHeldUp || isTooMany(failed, picked + unreadable)) return 'too-many-failures'
+        this.#sizes.took(performance.now() - startedAt, round.picked.length)
+        if (this.#isTooMuch) return 'too-many-failures'
         // A page may hold many rounds more.
         if (signal.aborted) return 'interrupted'
       }
@@ -169,14 +168,37 @@ export class Run {
     }
   }
 
-  async #actOn({ picked, read, token, bytes }: Round): Promise<void> {
-    const { rules, order, keyOf, dryRun, source, onProgress } = this.#options
-    let work: Work[][] = rules.map(() => [])
-    this.#tally.read += read
+  /** Not on all of it where too much fails: then that is where the run goes on. */
+  async #actOn({ picked, reads, read, token, bytes }: Round): Promise<void> {
+    const { read: before } = this.#tally
     this.#bytes = bytes
+    let at = 0
+    do {
+      const from = at
+      at = Math.min(from + this.#sizes.partMax(this.#mayFail), picked.length)
+      this.#tally.read = before + (at < picked.length ? reads[at - 1]! : read)
+      await this.#actOnPart(picked.slice(from, at))
+    } while (at < picked.length && !this.#isTooMuch)
+    await this.#settle(picked, at < picked.length ? picked[at - 1]!.event.token : token)
+  }
+
+  get #mayFail(): number {
+    const { ownFailures: failed, picked, unreadable } = this.#tally
+    return this.#options.failureLimit.left({ failed, seen: picked + unreadable })
+  }
+
+  get #isTooMuch(): boolean {
+    return this.#mayFail < 0 || this.#ruleRuns.some(({ heldKeys }) => heldKeys > heldKeysMax)
+  }
+
+  async #actOnPart(picked: readonly Picked[]): Promise<void> {
+    const { rules, order, keyOf } = this.#options
+    let work: Work[][] = rules.map(() => [])
+    this.#failing.clear()
     for (const { event, rules: picking, unreadable, left = [] } of picked) {
       if (unreadable !== undefined) {
         this.#tally.unreadable += 1
+        this.#countFailing(event)
         this.#fail(event, causeOf(unreadable), undefined)
         continue
       }
@@ -196,6 +218,11 @@ export class Run {
     }
     await this.#act(work)
     this.#sharedTargets.clear()
+  }
+
+  /** @param token - Of the last event that is done with; undefined where there was none. */
+  async #settle(picked: readonly Picked[], token: string | undefined): Promise<void> {
+    const { dryRun, source, onProgress } = this.#options
     this.#settleFailures(picked)
     if (token !== undefined) {
       this.#token = token
@@ -205,7 +232,7 @@ export class Run {
       if (!dryRun && isKept) await source.settle?.(token)
     }
     const { read: all, picked: allPicked, failedEvents: failed } = this.#tally
-    onProgress?.({ read: all, picked: allPicked, failed, bytes, size: this.#size })
+    onProgress?.({ read: all, picked: allPicked, failed, bytes: this.#bytes, size: this.#size })
   }
 
   /** @param work - For each rule, in its order. */
@@ -252,8 +279,16 @@ export class Run {
     if (typeof outcome === 'string') this.#tally.count(rule, event, outcome)
     else {
       this.#tally.count(rule, event, outcome.kind === 'held' ? 'held' : 'failed')
+      if (outcome.kind !== 'held') this.#countFailing(event)
       this.#fail(event, outcome, event.attributes.type ?? '')
     }
+  }
+
+  /** Once, under however many rules it fails. */
+  #countFailing(event: ReplayEvent): void {
+    if (this.#failing.has(event)) return
+    this.#failing.add(event)
+    this.#tally.ownFailures += 1
   }
 
   /** It goes on as it stands, so that the newest file of failures holds all that is open. */

@@ -47,6 +47,8 @@ export interface TallyState {
   readonly unreadable: number
   /** Events with at least one failure, the held ones included. */
   readonly failedEvents: number
+  /** Of them those that failed in this pass, at least under one rule: neither held nor left. */
+  readonly ownFailures: number
   readonly seconds: number
   readonly first: EventMark | undefined
   readonly last: EventMark | undefined
@@ -69,6 +71,7 @@ export class Tally {
   picked = 0
   unreadable = 0
   failedEvents = 0
+  ownFailures = 0
   readonly rules: readonly RuleTally[]
   #first: EventMark | undefined
   #last: EventMark | undefined
@@ -89,6 +92,7 @@ export class Tally {
     this.picked = state.picked
     this.unreadable = state.unreadable
     this.failedEvents = state.failedEvents
+    this.ownFailures = state.ownFailures
     this.#first = state.first
     this.#last = state.last
     for (const cause of state.causes) {
@@ -98,12 +102,13 @@ export class Tally {
   }
 
   get state(): TallyState {
-    const { read, picked, unreadable, failedEvents, rules } = this
+    const { read, picked, unreadable, failedEvents, ownFailures, rules } = this
     return {
       read,
       picked,
       unreadable,
       failedEvents,
+      ownFailures,
       seconds: this.#secondsBefore + (performance.now() - this.#startedAt) / 1_000,
       first: this.#first,
       last: this.#last,

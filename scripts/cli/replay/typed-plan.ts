@@ -58,7 +58,7 @@ export const planOptions = {
   'max-errors': {
     type: 'text',
     value: 'N|N%',
-    describe: 'End once so many events have failed',
+    describe: 'How many events may fail: the next one ends it',
     defaultDescription: '1000',
   },
 } as const satisfies Options
