@@ -2,6 +2,7 @@
 
 import type { Order } from '../run/rule-run.ts'
 import type { CauseTally, EventMark, RuleTally, TallyState } from '../run/tally.ts'
+import { wellFormed } from './well-formed.ts'
 
 /** `error`: it was thrown out of the run, which may go on. */
 export type Ended = 'done' | 'interrupted' | 'too-many-failures' | 'error'
@@ -62,7 +63,7 @@ export function reportOf(
   }: { ended: Ended; error?: unknown; startedAt: Date; tally: TallyState; bytes: number },
 ): ReplayReport {
   const { read, picked, unreadable, failedEvents, seconds, first, last, checksum, rules, causes } = tally
-  return {
+  return wellFormed({
     run,
     pass: checkpoints?.pass ?? 1,
     dryRun,
@@ -87,7 +88,7 @@ export function reportOf(
     // libuv gives it in KiB on every system.
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     exitCode: exitCodeOf(ended, failedEvents),
-  }
+  })
 }
 
 function toldError(error: unknown): ReplayReport['error'] {
