@@ -13,6 +13,11 @@ export interface Source {
   /** Whether it is on this machine: one that takes elsewhere wants `--yes` where nobody can be asked. Default false. */
   readonly isLocal?: boolean
   /**
+   * What it reads, by the `target` of an action that would write there: a plan with such a rule is refused, since it
+   * would read what it writes, or nothing any more. Default: nothing that an action writes.
+   */
+  readonly targets?: readonly string[]
+  /**
    * Opens it, and tells how much there is to read, where that is known without reading it: for the progress.
    *
    * @throws ReplayError `REPLAY_SOURCE_UNAVAILABLE` where it cannot be reached, or is not there;

@@ -5,12 +5,14 @@
  * file has come, and what was written behind it is cut off.
  */
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Action, ActionPlugin, Outcome, PlannedWrite } from '../action.ts'
 import { ReplayError } from '../errors.ts'
 import { defaultMapping } from '../mapping/default-mapping.ts'
 import { type Mapping, parseMapping } from '../mapping/mapping.ts'
 import { PluginOptions } from '../options.ts'
+import { realPath } from '../real-path.ts'
 import type { ReplayEvent } from '../replay-event.ts'
 import type { PluginTarget } from '../source.ts'
 import { csv, jsonLines, type LineFormat } from './files/line-format.ts'
@@ -100,6 +102,7 @@ interface FilesOptions {
 
 class FilesAction implements Action<OutputLine> {
   readonly name: string
+  readonly target: string
   readonly isLocal = true
   /** What was written behind a checkpoint is cut off before it is written again. */
   readonly isIdempotent = true
@@ -110,6 +113,9 @@ class FilesAction implements Action<OutputLine> {
 
   constructor(output: OutputFiles, options: FilesOptions) {
     this.name = options.name
+    // Of a template only events say which files.
+    const { constant } = options.path
+    this.target = constant === undefined ? options.name : `files:${realPath(output.pathOf(constant))}`
     this.#output = output
     this.#options = options
   }
@@ -128,7 +134,12 @@ class FilesAction implements Action<OutputLine> {
     await packing?.open()
     await this.#told(() => this.#output.open(state))
     const isNew = state === undefined || state === null
-    if (path.constant !== undefined && isNew && !overwrite && this.#output.isThere(path.constant)) {
+    if (
+      path.constant !== undefined &&
+      isNew &&
+      !overwrite &&
+      existsSync(this.#output.pathOf(path.constant))
+    ) {
       throw new ReplayError(
         'REPLAY_ACTION_INVALID',
         `${this.name} is there already: write elsewhere, or give the option overwrite`,

@@ -20,7 +20,8 @@ export interface PlanContext extends ModuleLoader {
 
 /**
  * @throws ReplayError `REPLAY_PLAN_INVALID` with the place in the plan, where a plugin does not take its address
- *   or its options, or a pattern or the key is none. What `load` throws.
+ *   or its options, or a pattern or the key is none; where a rule writes what
+ *   the source reads. What `load` throws.
  */
 export async function openPlan(plan: Plan, context: PlanContext): Promise<OpenedPlan> {
   const keyOf = plan.key === undefined ? undefined : keyReader(plan.key)
@@ -31,6 +32,11 @@ export async function openPlan(plan: Plan, context: PlanContext): Promise<Opened
     const place = `rules.${at}`
     const pattern = where === undefined ? undefined : told(`${place}.where`, () => compilePattern(where))
     const action: Action = await make('action', to, { ...context, place: `${place}.to` })
+    if (action.target !== undefined && source.targets?.includes(action.target))
+      throw atPlace(
+        `${place}.to`,
+        new TypeError(`${action.name} is what the replay reads: let it write elsewhere`),
+      )
     rules.push({ name: nameOfRule(rule, at), action, ...(pattern && { pattern }) })
   }
   return { source, rules, keyOf }

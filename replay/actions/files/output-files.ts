@@ -99,9 +99,9 @@ export class OutputFiles {
     for (const name of kept) this.#use(name)
   }
 
-  /** Whether an event's first file is there already. */
-  isThere(path: string): boolean {
-    return existsSync(join(this.#options.folder, this.#nameOf(path, 1)))
+  /** Where an event's first file is. */
+  pathOf(path: string): string {
+    return join(this.#options.folder, this.#nameOf(path, 1))
   }
 
   /**

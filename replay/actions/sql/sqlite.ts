@@ -1,10 +1,11 @@
 /** A SQLite file that is there. Its journal mode stays as it is; a commit is synced. */
-import { existsSync, realpathSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { HistoryError, openSqlite, type SqliteDatabase } from '../../../history/index.ts'
 import { ActionFailure } from '../../action.ts'
 import { ReplayError } from '../../errors.ts'
 import type { MappedValue } from '../../mapping/mapped-value.ts'
+import { realPath } from '../../real-path.ts'
 import type { PluginTarget } from '../../source.ts'
 import {
   failureOf,
@@ -46,7 +47,7 @@ export function sqliteDatabase(
   const select = selectStatement(write, spelling, (column, parameter) => `${column} IS ${parameter}`)
   return {
     name: `sqlite:${file}`,
-    target: tableTarget(`sqlite:${existsSync(path) ? realpathSync.native(path) : path}`, write.table, {
+    target: tableTarget(`sqlite:${realPath(path)}`, write.table, {
       defaults: ['main'],
       ignoresCase: true,
     }),

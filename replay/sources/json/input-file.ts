@@ -6,6 +6,7 @@ import { type Stats, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { glob, isDynamicPattern } from 'tinyglobby'
 import { ReplayError } from '../../errors.ts'
+import { realPath } from '../../real-path.ts'
 import { shownAddress } from '../../shown-address.ts'
 
 export interface InputFile {
@@ -35,6 +36,12 @@ export async function findInputFiles(addresses: readonly string[], cwd: string):
     }
   }
   return [...files.values()]
+}
+
+/** The paths that were given, by which an action that writes files names its target; not those of a glob. */
+export function targetsOf(addresses: readonly string[], cwd: string): string[] {
+  const paths = addresses.filter((address) => address !== stdinAddress && !isDynamicPattern(address))
+  return paths.map((path) => `files:${realPath(resolve(cwd, path))}`)
 }
 
 /** What names what is read, for people. */

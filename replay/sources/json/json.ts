@@ -11,7 +11,7 @@ import { ByteStream } from './byte-stream.ts'
 import type { FileEvent } from './file-event.ts'
 import { FileReading } from './file-reading.ts'
 import { GzipDamage } from './gunzip.ts'
-import { findInputFiles, type InputFile, shownAddresses } from './input-file.ts'
+import { findInputFiles, type InputFile, shownAddresses, targetsOf } from './input-file.ts'
 import { bytesBehind, requireSameFiles, requireSameHead } from './resume.ts'
 import { checkOf, checksOfEarlier, parseToken, type ResumePoint } from './resume-token.ts'
 import { withPauses } from './with-pauses.ts'
@@ -45,6 +45,7 @@ type Context = Pick<PluginTarget['context'], 'cwd' | 'stdin'>
 
 class JsonSource implements Source {
   readonly name: string
+  readonly targets: readonly string[]
   readonly #addresses: readonly string[]
   readonly #eventBytesMax: number
   readonly #context: Context
@@ -58,6 +59,7 @@ class JsonSource implements Source {
     { eventBytesMax, context }: { eventBytesMax: number; context: Context },
   ) {
     this.name = shownAddresses(addresses)
+    this.targets = targetsOf(addresses, context.cwd)
     this.#addresses = addresses
     this.#eventBytesMax = eventBytesMax
     this.#context = context

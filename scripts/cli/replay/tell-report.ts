@@ -8,7 +8,7 @@ import { CliError, exitCodeOf, exitCodes, usageError } from '../errors.ts'
  * Before anything is done: it would be late to learn it at the end.
  *
  * @param cli - Whose folder paths start from.
- * @throws CliError `CLI_USAGE` for a name that says no format, `CLI_FILE_UNREADABLE` for a place where no file can be.
+ * @throws CliError `CLI_USAGE` for a name that says no format, or of a file that is no report, `CLI_FILE_UNREADABLE` for a place where no file can be.
  */
 export async function requireReportFiles(cli: Cli, files: readonly string[]): Promise<void> {
   for (const file of files) {
@@ -17,6 +17,7 @@ export async function requireReportFiles(cli: Cli, files: readonly string[]): Pr
         hint: 'backstory replay --help',
       })
     }
+    await requireReportOrNothing(cli.path(file), file)
     try {
       // Made, if it is not there, and left as it is.
       await (await open(cli.path(file), 'a')).close()
@@ -26,6 +27,30 @@ export async function requireReportFiles(cli: Cli, files: readonly string[]): Pr
     }
   }
 }
+
+/** What an earlier run has left there; nothing else is written over, such as the file that is replayed. */
+const reportHead = /^\{\s*"run":\s*"[^"]*",\s*"pass":|^<\?xml[^>]*>\s*<testsuites name="backstory replay/
+
+async function requireReportOrNothing(path: string, typed: string): Promise<void> {
+  const head = await headOf(path)
+  if (head === '' || reportHead.test(head)) return
+  throw usageError(`--report ${typed} is there already, and is no report: name another file`, {
+    hint: 'backstory replay --help',
+  })
+}
+
+/** Empty where there is no file, or none that can be read: what cannot be written either is told by writing. */
+async function headOf(path: string): Promise<string> {
+  try {
+    await using file = await open(path)
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(reportHeadBytes), 0, reportHeadBytes, 0)
+    return buffer.toString('utf8', 0, bytesRead)
+  } catch {
+    return ''
+  }
+}
+
+const reportHeadBytes = 300
 
 /**
  * The report stands on standard output, but where an action prints events there: then among what is said.
