@@ -14,7 +14,8 @@ import { type RunOptions, resolveOptions } from './run/run-options.ts'
 /**
  * @returns The report: also of a run that was ended by `signal` or by too many failures.
  * @throws TypeError for options that cannot be. ReplayError as the source's `open` and `read` and the actions'
- *   `open`; `REPLAY_CHECKPOINT_FOREIGN` where the folder's checkpoint is of another replay. What an action throws
+ *   `open`; `REPLAY_CHECKPOINT_FOREIGN` where the folder's checkpoint is of another replay; `REPLAY_RUN_UNWRITABLE` where
+ *   failures or a checkpoint cannot be written there. What an action throws
  *   that is no `ActionFailure` is thrown as it is.
  */
 export async function replay(options: ReplayOptions): Promise<ReplayReport> {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
+import { RunFolder } from './run-folder.ts'
+import { Tally } from './tally.ts'
 
 test('of processes that find the lock of one that is gone, one takes it over', async (t) => {
   const parent = mkdtempSync(join(tmpdir(), 'backstory-lock-'))
@@ -35,3 +37,33 @@ test('of processes that find the lock of one that is gone, one takes it over', a
     )
   }
 })
+
+test('what cannot be written is told with a code, and the checkpoint before stands', async (t) => {
+  const folder = await openFolder(t)
+  await folder.checkpoint(state)
+  mkdirSync(join(folder.folder, 'checkpoint.json.new'))
+  mkdirSync(folder.failuresOf(2))
+  await assert.rejects(folder.checkpoint({ ...state, isDone: true }), { code: 'REPLAY_RUN_UNWRITABLE' })
+  assert.throws(() => folder.openFailures({ pass: 2, bytes: 0 }), { code: 'REPLAY_RUN_UNWRITABLE' })
+  assert.equal((await folder.state())?.isDone, false)
+})
+
+const state = {
+  run: 'r',
+  pass: 1,
+  isDone: false,
+  fingerprint: '',
+  token: undefined,
+  failureBytes: 0,
+  tally: new Tally([]).state,
+  held: [],
+  actions: [],
+}
+
+async function openFolder(t: TestContext): Promise<RunFolder> {
+  const parent = mkdtempSync(join(tmpdir(), 'backstory-run-'))
+  t.after(() => rmSync(parent, { recursive: true, force: true }))
+  const folder = await RunFolder.open(join(parent, 'run'))
+  t.after(() => folder.close())
+  return folder
+}

@@ -54,10 +54,14 @@ export class RunFolder {
   /**
    * Makes the folder, or opens it again.
    *
-   * @throws ReplayError `REPLAY_RUN_BUSY` where another process has it.
+   * @throws ReplayError `REPLAY_RUN_BUSY` where another process has it; `REPLAY_RUN_UNWRITABLE` where it cannot be made.
    */
   static async open(folder: string): Promise<RunFolder> {
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+    } catch (cause) {
+      throw unwritable(folder, cause)
+    }
     return new RunFolder(folder, await lock(join(folder, 'lock')))
   }
 
@@ -87,35 +91,48 @@ export class RunFolder {
     return join(folder, `failures-${pass}.jsonl`)
   }
 
-  /** Begins, or goes on with, the failures of a pass. */
+  /** Begins, or goes on with, the failures of a pass. @throws ReplayError `REPLAY_RUN_UNWRITABLE`. */
   openFailures({ pass, bytes }: { pass: number; bytes: number }): void {
-    const file = openSync(this.failuresOf(pass), bytes === 0 ? 'w' : 'r+')
-    ftruncateSync(file, bytes)
-    this.#failures = { pass, file, bytes }
+    try {
+      const file = openSync(this.failuresOf(pass), bytes === 0 ? 'w' : 'r+')
+      this.#failures = { pass, file, bytes }
+      ftruncateSync(file, bytes)
+    } catch (cause) {
+      throw unwritable(this.folder, cause)
+    }
   }
 
   get failureBytes(): number {
     return this.#failures?.bytes ?? 0
   }
 
-  /** Durable when it returns. */
+  /** Durable when it returns. @throws ReplayError `REPLAY_RUN_UNWRITABLE`: what was written of them does not count. */
   addFailures(events: readonly FailedEvent[]): void {
     const failures = this.#failures!
     const lines = Buffer.from(events.map(failureLine).join(''))
-    let written = 0
-    while (written < lines.length) {
-      written += writeSync(failures.file, lines, written, lines.length - written, failures.bytes + written)
+    try {
+      let written = 0
+      while (written < lines.length) {
+        written += writeSync(failures.file, lines, written, lines.length - written, failures.bytes + written)
+      }
+      fsyncSync(failures.file)
+    } catch (cause) {
+      throw unwritable(this.folder, cause)
     }
-    fsyncSync(failures.file)
     failures.bytes += lines.length
   }
 
-  /** Durable when it resolves. */
+  /** Durable when it resolves. @throws ReplayError `REPLAY_RUN_UNWRITABLE`: the one before stands. */
   async checkpoint(state: Omit<RunState, 'version'>): Promise<void> {
     const file = join(this.folder, checkpointFile)
-    await writeFile(`${file}.new`, JSON.stringify({ version, ...state }), { flush: true, mode: 0o600 })
-    await rename(`${file}.new`, file)
-    await syncFolder(this.folder)
+    const text = JSON.stringify({ version, ...state })
+    try {
+      await writeFile(`${file}.new`, text, { flush: true, mode: 0o600 })
+      await rename(`${file}.new`, file)
+      await syncFolder(this.folder)
+    } catch (cause) {
+      throw unwritable(this.folder, cause)
+    }
   }
 
   /** Takes the failures of earlier passes away, and the folder where nothing is left to do. */
@@ -135,6 +152,14 @@ export class RunFolder {
     this.#failures = undefined
     this.#lock.release()
   }
+}
+
+function unwritable(folder: string, cause: unknown): ReplayError {
+  return new ReplayError(
+    'REPLAY_RUN_UNWRITABLE',
+    `What the run needs to go on cannot be written to ${folder}: ${(cause as Error).message}; make room there, then go on with it, or begin anew`,
+    { cause },
+  )
 }
 
 /** @throws ReplayError `REPLAY_RUN_BUSY`. HistoryError `HISTORY_DRIVER_MISSING` without better-sqlite3. */

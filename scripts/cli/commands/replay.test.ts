@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { attributesOf, toMessage } from '../../../events/index.ts'
 import { openHistoryWriter } from '../../../history/index.ts'
+import { noSmallDisk, smallDisk } from '../../../history/sqlite/full-disk.fixture.ts'
 import { planSchema } from '../../../replay/index.ts'
 import { pluginTarget } from '../../../replay/plugin-target.fixture.ts'
 import { source as queue } from '../../../replay/sources/queue.ts'
@@ -323,7 +332,7 @@ test('a place that cannot be written is refused before anything is done', async 
   const { cwd, run, kept } = await place(t)
   for (const [args, told] of [
     [['--report', 'nowhere/r.json'], /--report nowhere\/r\.json cannot be written/],
-    [['--runs', 'keep.ts/runs'], /name a folder for runs with --runs/],
+    [['--runs', 'keep.ts/runs'], /plan\.json cannot be written: .* name a folder for runs with --runs/],
   ] as const) {
     const { code, stderr } = await run(['--from', 'history', '--to', './keep.ts', ...args])
     assert.equal(code, 2, stderr)
@@ -460,4 +469,26 @@ test('a run that was killed before its first checkpoint is there until it could 
   renameSync(`${history}.away`, history)
   assert.equal((await run(['--resume', 'last'])).code, 0)
   assert.deepEqual([kept().length, runs()], [20, []])
+})
+
+test('a full disk ends a run with what to do, and with room it goes on', { skip: noSmallDisk }, async (t) => {
+  const { cwd, run, kept, refuse } = await place(t)
+  const disk = smallDisk(t, { mebibytes: 4 })
+  const runs = ['--runs', join(disk.folder, 'runs')]
+  refuse('o-5')
+  // Full as soon as there is something to write down.
+  const filling = `import { execFileSync } from 'node:child_process'\n${keeper}`.replace(
+    'async act(ids) {',
+    "async act(ids) { if (existsSync(join(context.cwd, 'full'))) try { execFileSync('dd', ['if=/dev/zero', 'of=' + options.disk + '/filling', 'bs=4096'], { stdio: 'ignore' }) } catch {}",
+  )
+  writeFileSync(join(cwd, 'keep.ts'), filling)
+  writeFileSync(join(cwd, 'full'), '')
+  const args = ['--from', 'history', '--to', './keep.ts', '--to-option', `disk=${disk.folder}`, ...runs]
+  const { code, stderr } = await run(args)
+  assert.equal(code, 6, stderr)
+  assert.match(stderr, /REPLAY_RUN_UNWRITABLE: .* make room there/)
+  unlinkSync(join(cwd, 'full'))
+  disk.empty()
+  const { code: last, stdout } = await run(['--resume', 'last', ...runs, '--json'])
+  assert.deepEqual([last, JSON.parse(stdout).read, new Set(kept()).size], [1, 20, 16])
 })

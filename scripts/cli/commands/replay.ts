@@ -81,7 +81,10 @@ async function carryOutAndTell(
   try {
     // A process that is killed says nothing any more.
     const { 'go on': goOn } = nextSteps({ ended: 'interrupted' }, { run, runs })
+    // One that was there before may have acted, and been killed before its first checkpoint.
+    let hasBegun = !isNew
     const onStart = () => {
+      hasBegun = true
       if (folder !== undefined) cli.say(`Run ${run}. Where it is killed: ${goOn}`)
     }
     let broken: ReplayReport | undefined
@@ -95,10 +98,9 @@ async function carryOutAndTell(
         await writeReport(cli, { ...broken, exitCode: exitCodeOf(error) }, files).catch(
           ({ message }: Error) => cli.say(message),
         )
-      const hasBegun = (await folder?.state()) !== undefined
-      if ((hasBegun || !isNew) && !isRefusal(error)) cli.say(`To go on: ${goOn}`)
-      // Nothing is left to go on with. One that was there before may have acted, and been killed before a checkpoint.
-      if (isNew && !hasBegun) await folder?.tidy({ pass, isNeeded: false })
+      if (folder !== undefined && hasBegun && !isRefusal(error)) cli.say(`To go on: ${goOn}`)
+      // Nothing is there to go on with.
+      if (!hasBegun) await folder?.tidy({ pass, isNeeded: false })
       throw error
     })
     const isNeeded = report.ended !== 'done' || report.failed > 0

@@ -32,17 +32,17 @@ export class RunStore {
   /** Nobody else may read it: an address may hold a password that was typed. */
   async keepPlan(id: string, plan: Plan): Promise<void> {
     const folder = this.folderOf(id)
-    try {
-      await mkdir(folder, { recursive: true, mode: 0o700 })
-    } catch (cause) {
-      const message = `${folder} cannot be made: ${(cause as Error).message}; name a folder for runs with --runs`
-      throw new CliError('CLI_FILE_UNREADABLE', message, { cause })
-    }
     const text = `${JSON.stringify(plan, undefined, 2)}\n`
     const file = join(folder, planFile)
-    // Whole, or as it was.
-    await writeFile(`${file}.new`, text, { mode: 0o600, flush: true })
-    await rename(`${file}.new`, file)
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+      // Whole, or as it was.
+      await writeFile(`${file}.new`, text, { mode: 0o600, flush: true })
+      await rename(`${file}.new`, file)
+    } catch (cause) {
+      const message = `${file} cannot be written: ${(cause as Error).message}; make room, or name a folder for runs with --runs`
+      throw new CliError('CLI_FILE_UNREADABLE', message, { cause })
+    }
   }
 
   /**
