@@ -272,6 +272,49 @@ test('as many failures as are allowed are borne: of events, under however many r
   assert.deepEqual([await endOf(5), await endOf(4)], ['done', 'too-many-failures'])
 })
 
+test('failures stand in the order in which they were read, whichever failed first', async (t) => {
+  const folder = await openFolder(t)
+  let second = () => {}
+  const secondFailed = new Promise<void>((resolve) => {
+    second = resolve
+  })
+  const answer = async (id: string) => {
+    if (id === '1') await secondFailed
+    // After it was told.
+    else setImmediate(second)
+    return new ActionFailure('refused', 'X', 'never')
+  }
+  const rules = [{ name: 'r', action: recordingAction({ answer }) }]
+  const source = listSource(ordersOf(2, { keys: 2 }))
+  await run({ source, rules, order: 'none', concurrency: 2, checkpoints: { folder } })
+  const lines = readFileSync(folder.failuresOf(1), 'utf8').trimEnd().split('\n')
+  assert.deepEqual(
+    lines.map((line) => readFailureLine(line)!.position),
+    [1, 2],
+  )
+})
+
+test('without a place for failures a source is told of nothing behind the first', async () => {
+  const answer = async (id: string) => (id === '1' ? new ActionFailure('refused', 'X', 'never') : 'done')
+  const source = listSource(ordersOf(100, { keys: 100 }))
+  await run({ source, rules: [{ name: 'r', action: recordingAction({ answer }) }] })
+  assert.deepEqual(source.settled, [])
+  const good = listSource(ordersOf(100, { keys: 100 }))
+  await run({ source: good, rules: [{ name: 'r', action: recordingAction() }] })
+  assert.equal(good.settled.at(-1), '100')
+})
+
+test('a run ends where more keys than memory should hold wait behind a failure', async () => {
+  const refuse = () => new ReplayError('REPLAY_EVENT_REFUSED', 'never')
+  const report = await run({
+    source: listSource(ordersOf(120_000, { keys: 120_000 }), { pageEvents: 5_000 }),
+    rules: [{ name: 'r', action: recordingAction({ refuse, batchMax: 500 }) }],
+    maxFailures: '100%',
+  })
+  assert.equal(report.ended, 'too-many-failures')
+  assert.ok(report.failed > 100_000 && report.failed < 120_000, `${report.failed}`)
+})
+
 test('an abort ends it after what is in hand, and what is left is done by the next', async (t) => {
   const folder = await openFolder(t)
   const stop = new AbortController()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -46,6 +46,22 @@ test('what cannot be written is told with a code, and the checkpoint before stan
   await assert.rejects(folder.checkpoint({ ...state, isDone: true }), { code: 'REPLAY_RUN_UNWRITABLE' })
   assert.throws(() => folder.openFailures({ pass: 2, bytes: 0 }), { code: 'REPLAY_RUN_UNWRITABLE' })
   assert.equal((await folder.state())?.isDone, false)
+})
+
+test('failures can be read by their owner alone, and those behind the checkpoint are cut off', async (t) => {
+  const folder = await openFolder(t)
+  const failed = { place: 'p', text: '{}', causes: [] }
+  folder.openFailures({ pass: 1, bytes: 0 })
+  folder.addFailures([{ ...failed, position: 1 }])
+  const bytes = folder.failureBytes
+  folder.addFailures([{ ...failed, position: 2 }])
+  await folder.close()
+  const again = await RunFolder.open(folder.folder)
+  t.after(() => again.close())
+  again.openFailures({ pass: 1, bytes })
+  const { size, mode } = statSync(again.failuresOf(1))
+  assert.equal(size, bytes)
+  if (process.platform !== 'win32') assert.equal(mode & 0o777, 0o600)
 })
 
 const state = {

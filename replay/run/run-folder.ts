@@ -94,7 +94,7 @@ export class RunFolder {
   /** Begins, or goes on with, the failures of a pass. @throws ReplayError `REPLAY_RUN_UNWRITABLE`. */
   openFailures({ pass, bytes }: { pass: number; bytes: number }): void {
     try {
-      const file = openSync(this.failuresOf(pass), bytes === 0 ? 'w' : 'r+')
+      const file = openSync(this.failuresOf(pass), bytes === 0 ? 'w' : 'r+', 0o600)
       this.#failures = { pass, file, bytes }
       ftruncateSync(file, bytes)
     } catch (cause) {
