@@ -148,8 +148,9 @@ class Told {
     const perSecond = ((status.recorded - this.#recorded) / Math.max(Date.now() - this.#at, 1)) * 1_000
     this.#recorded = status.recorded
     this.#at = Date.now()
-    if (this.#json) await this.#cli.output.json({ time: new Date().toISOString(), ...status })
-    else this.#cli.say(lineOf(status, perSecond))
+    if (!this.#json) return this.#cli.say(lineOf(status, perSecond))
+    await this.#cli.output.json({ time: new Date().toISOString(), ...status })
+    this.#cli.output.requireReader()
   }
 
   async last(): Promise<void> {

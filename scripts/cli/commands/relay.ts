@@ -99,7 +99,10 @@ async function tellUntilStopped(
 }
 
 async function tell(status: RelayStatus, { cli, json }: { cli: Cli; json: boolean }): Promise<void> {
-  if (json) return await cli.output.json({ time: new Date().toISOString(), ...status })
+  if (json) {
+    await cli.output.json({ time: new Date().toISOString(), ...status })
+    return cli.output.requireReader()
+  }
   const { exchange, state, relayed, pending, lastError } = status
   const parts = [`${exchange}: ${state}`, `${count(relayed)} relayed`, `${count(pending)} in the outbox`]
   if (state === 'holding' && lastError !== undefined) parts.push(lastError)
